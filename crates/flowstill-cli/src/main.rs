@@ -1,0 +1,2 @@
+//! Run the flowstill command line.
+fn main() {}
