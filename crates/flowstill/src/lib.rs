@@ -1,1 +1,16 @@
-//! Placeholder.
+//! Distil, train, judge, ship and run normalizing flows.
+
+#[macro_use]
+mod param;
+pub mod base;
+pub mod bijectors;
+pub mod conditioners;
+mod error;
+pub mod flows;
+pub mod ops;
+pub mod random;
+pub mod shape;
+
+pub use burn;
+pub use error::{Error, Result};
+pub use param::{Param, Parameters, Role, join, to_f32, to_f64};

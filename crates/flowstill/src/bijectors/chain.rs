@@ -1,0 +1,141 @@
+//! Compose bijectors in order, and turn one round.
+
+use super::{Bijector, BijectorConfig, Context, Reordering};
+use crate::shape::zero_log_det;
+use burn::tensor::Tensor;
+
+/// Several bijectors applied one after the other; log-dets add up.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    steps: Vec<Box<dyn Bijector>>,
+}
+
+crate::parameters!(Chain { steps });
+
+impl Chain {
+    /// The first of `steps` meets the data.
+    pub fn new(steps: Vec<Box<dyn Bijector>>) -> Self {
+        Self { steps }
+    }
+
+    /// The parts, data side first.
+    pub fn steps(&self) -> &[Box<dyn Bijector>] {
+        &self.steps
+    }
+}
+
+impl Bijector for Chain {
+    fn forward(&self, x: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
+        let start = (x.clone(), zero_log_det(&x));
+        self.steps.iter().fold(start, |(x, total), step| {
+            let (z, log_det) = step.forward(x, context);
+            (z, total + log_det)
+        })
+    }
+
+    fn inverse(&self, z: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
+        let start = (z.clone(), zero_log_det(&z));
+        self.steps.iter().rev().fold(start, |(z, total), step| {
+            let (x, log_det) = step.inverse(z, context);
+            (x, total + log_det)
+        })
+    }
+
+    fn config(&self) -> BijectorConfig {
+        BijectorConfig::Chain { steps: self.steps.iter().map(|step| step.config()).collect() }
+    }
+
+    fn boxed(&self) -> Box<dyn Bijector> {
+        Box::new(self.clone())
+    }
+
+    fn initialize(&mut self, x: &Tensor<4>, context: Context<'_>) {
+        let mut state = x.clone();
+        for step in &mut self.steps {
+            step.initialize(&state, context);
+            state = step.forward(state, context).0;
+        }
+    }
+
+    fn calibrate(&mut self, x: &Tensor<4>, context: Context<'_>, momentum: f64) {
+        let mut state = x.clone();
+        for step in &mut self.steps {
+            step.calibrate(&state, context, momentum);
+            state = step.forward(state, context).0;
+        }
+    }
+
+    fn has_statistics(&self) -> bool {
+        self.steps.iter().any(|step| step.has_statistics())
+    }
+
+    fn reordering(&self) -> Reordering {
+        self.steps.iter().fold(Reordering::Kept, |before, step| before.then(step.reordering()))
+    }
+}
+
+impl Reordering {
+    /// This rearrangement followed by `next`.
+    pub fn then(self, next: Reordering) -> Reordering {
+        match (self, next) {
+            (Reordering::Mixed, _) | (_, Reordering::Mixed) => Reordering::Mixed,
+            (before, Reordering::Kept) => before,
+            (Reordering::Kept, next) => next,
+            (Reordering::Permuted(first), Reordering::Permuted(second)) => {
+                let indices: Vec<usize> = second.iter().map(|&i| first[i]).collect();
+                if indices.iter().enumerate().all(|(i, &j)| i == j) {
+                    Reordering::Kept
+                } else {
+                    Reordering::Permuted(indices)
+                }
+            }
+        }
+    }
+
+    /// The rearrangement that undoes this one; a learned mixing stays mixed.
+    pub fn inverse(self) -> Reordering {
+        match self {
+            Reordering::Permuted(indices) => Reordering::Permuted(super::permute::invert(&indices)),
+            other => other,
+        }
+    }
+}
+
+/// A bijector turned round: its inverse maps data to latents. An IAF is an inverted MAF (Kingma et al. 2016).
+#[derive(Clone, Debug)]
+pub struct Inverted {
+    inner: Box<dyn Bijector>,
+}
+
+crate::parameters!(Inverted { inner });
+
+impl Inverted {
+    /// Turn `inner` round.
+    pub fn new(inner: Box<dyn Bijector>) -> Self {
+        Self { inner }
+    }
+}
+
+impl Bijector for Inverted {
+    fn forward(&self, x: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
+        let (z, log_det) = self.inner.inverse(x, context);
+        (z, -log_det)
+    }
+
+    fn inverse(&self, z: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
+        let (x, log_det) = self.inner.forward(z, context);
+        (x, -log_det)
+    }
+
+    fn config(&self) -> BijectorConfig {
+        BijectorConfig::Inverted { inner: Box::new(self.inner.config()) }
+    }
+
+    fn boxed(&self) -> Box<dyn Bijector> {
+        Box::new(self.clone())
+    }
+
+    fn reordering(&self) -> Reordering {
+        self.inner.reordering().inverse()
+    }
+}

@@ -1,0 +1,132 @@
+//! Describe any stack of bijectors as data, and build it.
+
+use super::*;
+use crate::{Error, Result};
+use burn::tensor::Device;
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+/// What rebuilds a bijector, weights aside. It is written into every flow file, so variants and fields may be added but never renamed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "bijector", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BijectorConfig {
+    /// [`ActNorm`].
+    ActNorm {
+        /// Channels.
+        channels: usize,
+    },
+    /// [`Affine`].
+    Affine {
+        /// Channels.
+        channels: usize,
+    },
+    /// [`BatchNorm`].
+    BatchNorm {
+        /// Channels.
+        channels: usize,
+    },
+    /// [`Linear`].
+    Linear {
+        /// Channels.
+        channels: usize,
+    },
+    /// [`LuLinear`].
+    LuLinear {
+        /// Channels.
+        channels: usize,
+    },
+    /// [`Permute`].
+    Permute {
+        /// Latent channel `i` is data channel `indices[i]`.
+        indices: Vec<usize>,
+    },
+    /// [`Elementwise`].
+    Elementwise {
+        /// The function.
+        map: ElementwiseMap,
+    },
+    /// [`Coupling`].
+    Coupling(CouplingConfig),
+    /// [`MaskedAutoregressive`].
+    MaskedAutoregressive(MaskedAutoregressiveConfig),
+    /// [`Inverted`].
+    Inverted {
+        /// The bijector that is turned round.
+        inner: Box<BijectorConfig>,
+    },
+    /// [`Chain`].
+    Chain {
+        /// The parts, data side first.
+        steps: Vec<BijectorConfig>,
+    },
+}
+
+impl BijectorConfig {
+    /// Check the settings and build the layer with fresh weights from `rng`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the setting that is out of range.
+    pub fn build(&self, rng: &mut impl RngCore, device: &Device) -> Result<Box<dyn Bijector>> {
+        // A closed function with a trait object keeps the recursion from instantiating itself for ever.
+        build(self, rng, device)
+    }
+
+    /// How many channels the layer works on; `None` where any number will do.
+    pub fn channels(&self) -> Option<usize> {
+        match self {
+            Self::ActNorm { channels } | Self::Affine { channels } | Self::BatchNorm { channels } => Some(*channels),
+            Self::Linear { channels } | Self::LuLinear { channels } => Some(*channels),
+            Self::Permute { indices } => Some(indices.len()),
+            Self::Elementwise { .. } => None,
+            Self::Coupling(config) => Some(config.channels),
+            Self::MaskedAutoregressive(config) => Some(config.channels),
+            Self::Inverted { inner } => inner.channels(),
+            Self::Chain { steps } => steps.iter().find_map(Self::channels),
+        }
+    }
+}
+
+/// Build several, in order.
+///
+/// # Errors
+/// [`Error::Config`] names the setting that is out of range.
+pub fn build_all(configs: &[BijectorConfig], rng: &mut impl RngCore, device: &Device) -> Result<Vec<Box<dyn Bijector>>> {
+    configs.iter().map(|config| config.build(rng, device)).collect()
+}
+
+fn build(config: &BijectorConfig, mut rng: &mut dyn RngCore, device: &Device) -> Result<Box<dyn Bijector>> {
+    let rng = &mut rng;
+    if config.channels().is_some_and(|channels| channels == 0 || channels > 1 << 20) {
+        return Err(Error::config("channels", "zero or more than a million channels", "check the shape of the data"));
+    }
+    Ok(match config {
+        BijectorConfig::ActNorm { channels } => Box::new(ActNorm::new(*channels, device)),
+        BijectorConfig::Affine { channels } => Box::new(Affine::new(*channels, device)),
+        BijectorConfig::BatchNorm { channels } => Box::new(BatchNorm::new(*channels, device)),
+        BijectorConfig::Linear { channels } => Box::new(Linear::new(*channels, rng, device)),
+        BijectorConfig::LuLinear { channels } => Box::new(LuLinear::new(*channels, rng, device)),
+        BijectorConfig::Permute { indices } => {
+            let mut seen = indices.clone();
+            seen.sort_unstable();
+            if seen.iter().enumerate().any(|(i, &j)| i != j) {
+                return Err(Error::config("permute.indices", "not a permutation", "name every channel from 0 once"));
+            }
+            Box::new(Permute::new(indices.clone()))
+        }
+        BijectorConfig::Elementwise { map } => Box::new(Elementwise::new(*map)),
+        BijectorConfig::Coupling(config) => {
+            config.check()?;
+            Box::new(Coupling::new(config, rng, device))
+        }
+        BijectorConfig::MaskedAutoregressive(config) => {
+            config.check()?;
+            Box::new(MaskedAutoregressive::new(config, rng, device))
+        }
+        BijectorConfig::Inverted { inner } => Box::new(Inverted::new(build(inner, rng, device)?)),
+        BijectorConfig::Chain { steps } => {
+            let steps = steps.iter().map(|step| build(step, rng, device)).collect::<Result<_>>()?;
+            Box::new(Chain::new(steps))
+        }
+    })
+}

@@ -1,0 +1,94 @@
+//! Map data to latents and back, one invertible layer at a time, each with its exact log-determinant.
+
+mod actnorm;
+mod autoregressive;
+mod batchnorm;
+mod chain;
+mod config;
+mod coupling;
+mod elementwise;
+mod linear;
+mod lu_linear;
+mod permute;
+mod spline;
+mod univariate;
+
+pub use actnorm::{ActNorm, Affine};
+pub use autoregressive::{MaskedAutoregressive, MaskedAutoregressiveConfig};
+pub use batchnorm::BatchNorm;
+pub use chain::{Chain, Inverted};
+pub use config::{BijectorConfig, build_all};
+pub use coupling::{Coupling, CouplingConfig};
+pub use elementwise::{Elementwise, ElementwiseMap};
+pub use linear::Linear;
+pub use lu_linear::LuLinear;
+pub use permute::Permute;
+pub use univariate::{ScaleMap, Univariate};
+
+use crate::Parameters;
+use burn::tensor::Tensor;
+use std::fmt::Debug;
+
+/// The conditioning input of a batch, `[batch, context]`, or nothing.
+pub type Context<'a> = Option<&'a Tensor<2>>;
+
+/// How a layer rearranges the channels; what tells whether two flows' states may be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reordering {
+    /// Channel `i` of the output belongs to channel `i` of the input.
+    Kept,
+    /// Channel `i` of the output belongs to channel `indices[i]` of the input.
+    Permuted(Vec<usize>),
+    /// Every output mixes all inputs by learned weights.
+    Mixed,
+}
+
+/// An invertible map between data `x` and latents `z`.
+///
+/// ```text
+/// forward: x -> (z, log_det)      inverse: z -> (x, log_det)
+/// log_det = log |det dz/dx|, in nats, shape [batch], THE SAME NUMBER in both directions at the same pair (x, z)
+/// ```
+///
+/// `x` and `z` are `[batch, height, width, channels]` (a table row is a 1x1 image). A layer never mutates itself in these two, draws no
+/// random numbers and reads no files; shapes were checked by the [`Flow`](crate::flows::Flow) that owns it.
+#[doc(alias = "transform")]
+#[doc(alias = "bijection")]
+pub trait Bijector: Parameters + Debug + Send + Sync {
+    /// Data to latents, with `log |det dz/dx|` per sample.
+    #[doc(alias = "encode")]
+    fn forward(&self, x: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>);
+
+    /// Latents to data, with the same `log |det dz/dx|` per sample.
+    #[doc(alias = "decode")]
+    fn inverse(&self, z: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>);
+
+    /// What rebuilds this layer, weights aside.
+    fn config(&self) -> BijectorConfig;
+
+    /// A copy behind a new box; tensors are shared until one side changes them.
+    fn boxed(&self) -> Box<dyn Bijector>;
+
+    /// Set data-dependent parameters from a batch, once; later calls change nothing.
+    #[doc(alias = "DDI")]
+    fn initialize(&mut self, _x: &Tensor<4>, _context: Context<'_>) {}
+
+    /// Move stored statistics of the input towards those of this batch: `new = (1 - momentum) old + momentum batch`.
+    fn calibrate(&mut self, _x: &Tensor<4>, _context: Context<'_>, _momentum: f64) {}
+
+    /// Whether [`calibrate`](Bijector::calibrate) changes anything.
+    fn has_statistics(&self) -> bool {
+        false
+    }
+
+    /// How the channels are rearranged.
+    fn reordering(&self) -> Reordering {
+        Reordering::Kept
+    }
+}
+
+impl Clone for Box<dyn Bijector> {
+    fn clone(&self) -> Self {
+        self.boxed()
+    }
+}

@@ -1,0 +1,4 @@
+//! Hold the operations that Burn does not offer: exact solves on the host and nodes with their own backward pass.
+
+pub mod custom;
+pub mod dense;
