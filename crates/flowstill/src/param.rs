@@ -127,12 +127,12 @@ impl Param {
 
 /// Read a float tensor of any number type into host f32 values.
 pub fn to_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.without_autodiff().into_data().convert::<f32>().into_vec().expect("converted to f32 just before")
+    tensor.without_autodiff().into_data().convert::<f32>().try_into_vec().expect("converted to f32 just before")
 }
 
 /// Read a float tensor of any number type into host f64 values.
 pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.without_autodiff().into_data().convert::<f64>().into_vec().expect("converted to f64 just before")
+    tensor.without_autodiff().into_data().convert::<f64>().try_into_vec().expect("converted to f64 just before")
 }
 
 /// Anything made of named tensors. Names are field names joined by dots and never change between versions.
