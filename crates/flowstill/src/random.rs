@@ -10,9 +10,9 @@ use rand_distr::{Distribution, StandardNormal, StandardUniform};
 /// Streams of different purposes or counters are independent; the same three values always give the same numbers.
 pub fn stream(seed: u64, purpose: &str, counter: u64) -> ChaCha8Rng {
     // FNV-1a keeps the purpose in the key without a hash crate; ChaCha does the mixing.
-    let purpose = purpose.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let purpose = purpose
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let mut key = [0_u8; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     key[8..16].copy_from_slice(&purpose.to_le_bytes());

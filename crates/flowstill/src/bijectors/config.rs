@@ -91,7 +91,11 @@ impl BijectorConfig {
 ///
 /// # Errors
 /// [`Error::Config`] names the setting that is out of range.
-pub fn build_all(configs: &[BijectorConfig], rng: &mut impl RngCore, device: &Device) -> Result<Vec<Box<dyn Bijector>>> {
+pub fn build_all(
+    configs: &[BijectorConfig],
+    rng: &mut impl RngCore,
+    device: &Device,
+) -> Result<Vec<Box<dyn Bijector>>> {
     configs.iter().map(|config| config.build(rng, device)).collect()
 }
 

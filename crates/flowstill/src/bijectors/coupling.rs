@@ -60,7 +60,11 @@ pub struct CouplingConfig {
 impl CouplingConfig {
     pub(crate) fn check(&self) -> Result<(), Error> {
         if self.channels < 2 {
-            return Err(Error::config("coupling.channels", format!("{} channel", self.channels), "a coupling needs at least 2"));
+            return Err(Error::config(
+                "coupling.channels",
+                format!("{} channel", self.channels),
+                "a coupling needs at least 2",
+            ));
         }
         self.transform.check("coupling.transform")?;
         self.conditioner.check("coupling.conditioner")

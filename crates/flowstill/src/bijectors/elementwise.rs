@@ -97,4 +97,3 @@ impl Bijector for Elementwise {
         Box::new(self.clone())
     }
 }
-

@@ -50,7 +50,11 @@ impl ScaleMap {
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         match *self {
             ScaleMap::Tanh { bound } | ScaleMap::Softsign { bound } if !(bound > 0.0 && bound <= 30.0) => {
-                Err(Error::config(format!("{name}.bound"), format!("{bound} is out of range"), "use 0 < bound <= 30; 2 is the default"))
+                Err(Error::config(
+                    format!("{name}.bound"),
+                    format!("{bound} is out of range"),
+                    "use 0 < bound <= 30; 2 is the default",
+                ))
             }
             ScaleMap::Sigmoid { floor } if !(0.0..=1.0).contains(&floor) => {
                 Err(Error::config(format!("{name}.floor"), format!("{floor} is out of range"), "use 0 <= floor <= 1"))
@@ -152,14 +156,18 @@ impl Univariate {
         match *self {
             Univariate::Affine { scale } => scale.check(&format!("{name}.scale")),
             Univariate::Additive => Ok(()),
-            Univariate::RationalQuadratic { bins, .. } if !(2..=256).contains(&bins) => {
-                Err(Error::config(format!("{name}.bins"), format!("{bins} is out of range"), "use 2 to 256 bins; 8 is the default"))
-            }
-            Univariate::RationalQuadratic { tail_bound, .. } if !(tail_bound > 0.0 && tail_bound < 1e6) => Err(Error::config(
-                format!("{name}.tail_bound"),
-                format!("{tail_bound} is out of range"),
-                "use 0 < tail_bound < 1e6; 3 is the default for standardised data",
+            Univariate::RationalQuadratic { bins, .. } if !(2..=256).contains(&bins) => Err(Error::config(
+                format!("{name}.bins"),
+                format!("{bins} is out of range"),
+                "use 2 to 256 bins; 8 is the default",
             )),
+            Univariate::RationalQuadratic { tail_bound, .. } if !(tail_bound > 0.0 && tail_bound < 1e6) => {
+                Err(Error::config(
+                    format!("{name}.tail_bound"),
+                    format!("{tail_bound} is out of range"),
+                    "use 0 < tail_bound < 1e6; 3 is the default for standardised data",
+                ))
+            }
             Univariate::RationalQuadratic { .. } => Ok(()),
         }
     }

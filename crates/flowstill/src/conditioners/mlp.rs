@@ -44,7 +44,9 @@ impl ConditionerConfig {
             ConditionerConfig::Residual { hidden, .. } => (vec![*hidden], 1),
         };
         match widths.iter().find(|&&width| !(least..=65_536).contains(&width)) {
-            Some(width) => Err(Error::config(format!("{name}.hidden"), format!("a width of {width}"), "use 1 to 65536")),
+            Some(width) => {
+                Err(Error::config(format!("{name}.hidden"), format!("a width of {width}"), "use 1 to 65536"))
+            }
             None => Ok(()),
         }
     }

@@ -2,3 +2,4 @@
 
 pub mod custom;
 pub mod dense;
+pub mod implicit;
