@@ -5,6 +5,7 @@ mod param;
 pub mod base;
 pub mod bijectors;
 pub mod conditioners;
+pub mod distill;
 mod error;
 pub mod file;
 pub mod flows;

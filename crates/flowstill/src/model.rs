@@ -44,13 +44,19 @@ impl Standardization {
         let columns = architecture.event[2];
         let lengths = [self.mean.len(), self.std.len(), self.context_mean.len(), self.context_std.len()];
         if lengths != [columns, columns, architecture.context, architecture.context] {
-            return Err(Error::file(path, "the standardisation does not fit the flow's columns", "write the file again"));
+            return Err(Error::file(
+                path,
+                "the standardisation does not fit the flow's columns",
+                "write the file again",
+            ));
         }
         let finite = [&self.mean, &self.context_mean].into_iter().flatten().all(|m| m.is_finite());
         let positive = [&self.std, &self.context_std].into_iter().flatten().all(|s| s.is_finite() && *s > 0.0);
         match finite && positive {
             true => Ok(()),
-            false => Err(Error::file(path, "the standardisation holds a scale that is not above 0", "write the file again")),
+            false => {
+                Err(Error::file(path, "the standardisation holds a scale that is not above 0", "write the file again"))
+            }
         }
     }
 }
@@ -102,7 +108,11 @@ impl Model {
         let count = rows.len() / columns;
         if rows.len() % columns != 0 || context.len() != count * width {
             let expected = format!("rows of {columns} values and {width} conditioning ones");
-            return Err(Error::shape("rows to score", expected, format!("{} and {} values", rows.len(), context.len())));
+            return Err(Error::shape(
+                "rows to score",
+                expected,
+                format!("{} and {} values", rows.len(), context.len()),
+            ));
         }
         let mut out = Vec::with_capacity(count);
         for start in (0..count).step_by(CHUNK) {
@@ -142,7 +152,11 @@ impl Model {
     /// As [`Model::sample`].
     pub fn sample_standardised(&self, count: usize, seed: u64, temperature: f64, context: &[f32]) -> Result<Vec<f32>> {
         if !(temperature > 0.0 && temperature.is_finite()) {
-            return Err(Error::config("temperature", format!("{temperature}"), "use a number above 0; 1 samples the density"));
+            return Err(Error::config(
+                "temperature",
+                format!("{temperature}"),
+                "use a number above 0; 1 samples the density",
+            ));
         }
         let device = self.flow.device();
         let width = self.context_columns();
@@ -172,13 +186,16 @@ impl Model {
         let (columns, width) = (self.columns(), self.context_columns());
         let count = rows.len() / columns;
         let x = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [count, columns]), &device);
-        let context = (width > 0).then(|| Tensor::<2>::from_data(TensorData::new(context.to_vec(), [count, width]), &device));
+        let context =
+            (width > 0).then(|| Tensor::<2>::from_data(TensorData::new(context.to_vec(), [count, width]), &device));
         let (latents, _) = self.flow.forward(table_to_batch(x), context.as_ref())?;
         let back = to_f32(self.flow.inverse(&latents, context.as_ref())?.0);
         // f64::max would drop a NaN; a failed inverse must show as one.
-        Ok(rows.iter().zip(&back).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, |worst, gap| {
-            if gap.is_nan() || gap > worst { gap } else { worst }
-        }))
+        Ok(rows
+            .iter()
+            .zip(&back)
+            .map(|(a, b)| f64::from((a - b).abs()))
+            .fold(0.0, |worst, gap| if gap.is_nan() || gap > worst { gap } else { worst }))
     }
 }
 
@@ -199,5 +216,9 @@ fn standardise(raw: &[f64], mean: &[f64], std: &[f64], what: &str) -> Result<Vec
         });
     }
     let limit = f64::from(f32::MAX);
-    Ok(raw.iter().enumerate().map(|(i, v)| ((v - mean[i % width]) / std[i % width]).clamp(-limit, limit) as f32).collect())
+    Ok(raw
+        .iter()
+        .enumerate()
+        .map(|(i, v)| ((v - mean[i % width]) / std[i % width]).clamp(-limit, limit) as f32)
+        .collect())
 }

@@ -92,7 +92,11 @@ impl Base {
             }
             BaseConfig::Uniform { low, high } => {
                 if !(low.is_finite() && high.is_finite() && low < high) {
-                    return Err(Error::config("base", format!("the interval [{low}, {high}]"), "give finite low < high"));
+                    return Err(Error::config(
+                        "base",
+                        format!("the interval [{low}, {high}]"),
+                        "give finite low < high",
+                    ));
                 }
             }
         }
@@ -112,9 +116,7 @@ impl Base {
         // Past 1e15 a square would overflow f32 where D is large; such a row's density is zero to any purpose.
         let bounded = || z.clone().clamp(-1e15, 1e15).reshape([b, d]);
         match self.config {
-            BaseConfig::StandardNormal => {
-                (bounded().square() * -0.5).sum_dim(1).reshape([b]) + constant * d as f64
-            }
+            BaseConfig::StandardNormal => (bounded().square() * -0.5).sum_dim(1).reshape([b]) + constant * d as f64,
             BaseConfig::DiagonalNormal | BaseConfig::Mixture { .. } => {
                 let (mean, log_std) = self.normal_params();
                 let k = mean.dims()[0];
@@ -133,7 +135,9 @@ impl Base {
                 }
             }
             BaseConfig::Uniform { low, high } => {
-                let outside = sum_event((z.clone().lower_elem(low).float() + z.clone().greater_elem(high).float()).cast(z.dtype()));
+                let outside = sum_event(
+                    (z.clone().lower_elem(low).float() + z.clone().greater_elem(high).float()).cast(z.dtype()),
+                );
                 outside.clamp(0.0, 1.0) * OUTSIDE - d as f64 * (high - low).ln()
             }
         }

@@ -62,7 +62,9 @@ impl Default for Conventions {
             direction: "forward maps standardised data x to latents z; steps are listed data side first".into(),
             log_det: "log |det dz/dx|".into(),
             units: "nats".into(),
-            layout: "row-major f32; dense weights are [inputs, outputs] (y = x W + b), mixing matrices [outputs, inputs]".into(),
+            layout:
+                "row-major f32; dense weights are [inputs, outputs] (y = x W + b), mixing matrices [outputs, inputs]"
+                    .into(),
         }
     }
 }
@@ -93,13 +95,18 @@ pub fn save(model: &Model, path: &Path) -> Result<()> {
 /// [`Error::File`] for a truncated, damaged, foreign or newer file, [`Error::Io`] if it cannot be read.
 pub fn load(path: &Path, device: &Device) -> Result<Model> {
     let (mut tensors, document): (StoredTensors, Document) = StoredTensors::read(path, KIND, FORMAT_VERSION)?;
-    let mut flow = Flow::new(&document.architecture, 0, device)
-        .map_err(|error| Error::file(path, format!("describes a flow that cannot be built ({error})"), "update flowstill"))?;
+    let mut flow = Flow::new(&document.architecture, 0, device).map_err(|error| {
+        Error::file(path, format!("describes a flow that cannot be built ({error})"), "update flowstill")
+    })?;
     for (name, param) in flow.params_mut().into_iter().filter(|(_, param)| param.role() != Role::Constant) {
         let shape = param.shape().to_vec();
         let values = tensors.take(path, &name, &shape)?;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::file(path, format!("tensor {name} holds {} at {at}", values[at]), "train the flow again"));
+            return Err(Error::file(
+                path,
+                format!("tensor {name} holds {} at {at}", values[at]),
+                "train the flow again",
+            ));
         }
         param.set_values(values);
     }

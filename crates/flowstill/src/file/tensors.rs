@@ -29,7 +29,8 @@ impl Store {
         let document = serde_json::to_string(document).map_err(|error| internal(error.to_string()))?;
         let mut views = Vec::new();
         for (name, shape, bytes) in &self.tensors {
-            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| internal(error.to_string()))?;
+            let view =
+                TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(|error| internal(error.to_string()))?;
             views.push((name.clone(), view));
         }
         let sum = checksum(self.tensors.iter().map(|(name, _, bytes)| (name.as_str(), bytes.as_slice())), &document);
@@ -54,7 +55,9 @@ impl StoredTensors {
     pub(crate) fn read<T: DeserializeOwned>(path: &Path, kind: &str, newest: u32) -> Result<(Self, T)> {
         let bytes = std::fs::read(path).map_err(|source| Error::io(path, "cannot read", source))?;
         let foreign = || Error::file(path, format!("not a {kind} file"), "give a file that flowstill wrote");
-        let damaged = |problem: &str| Error::file(path, format!("damaged: {problem}"), "restore it from a copy or write it again");
+        let damaged = |problem: &str| {
+            Error::file(path, format!("damaged: {problem}"), "restore it from a copy or write it again")
+        };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|_| match bytes.len() {
             0 => damaged("the file is empty"),
             _ => damaged("truncated, or not a safetensors file"),
@@ -100,7 +103,9 @@ impl StoredTensors {
                 format!("tensor {name}: expected shape {shape:?}, got {got:?}"),
                 "the file does not belong to this architecture",
             )),
-            None => Err(Error::file(path, format!("tensor {name} is missing"), "the file is incomplete; write it again")),
+            None => {
+                Err(Error::file(path, format!("tensor {name} is missing"), "the file is incomplete; write it again"))
+            }
         }
     }
 

@@ -40,7 +40,11 @@ impl Architecture {
             return Err(Error::config("event", format!("shape {:?}", self.event), "every length must be at least 1"));
         }
         if self.levels.len() != 1 {
-            return Err(Error::config("levels", format!("{} levels", self.levels.len()), "a flow on tables has exactly 1"));
+            return Err(Error::config(
+                "levels",
+                format!("{} levels", self.levels.len()),
+                "a flow on tables has exactly 1",
+            ));
         }
         let channels = self.event[2];
         for (index, step) in self.levels.iter().flatten().enumerate() {

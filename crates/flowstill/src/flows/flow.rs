@@ -96,7 +96,11 @@ impl Flow {
             Some(got) if wanted > 0 && got == [batch, wanted] => Ok(()),
             got => {
                 let expected = if wanted == 0 { "none".to_string() } else { format!("[{batch}, {wanted}]") };
-                Err(Error::shape("context of the flow", expected, got.map_or("none".into(), |dims| format!("{dims:?}"))))
+                Err(Error::shape(
+                    "context of the flow",
+                    expected,
+                    got.map_or("none".into(), |dims| format!("{dims:?}")),
+                ))
             }
         }
     }

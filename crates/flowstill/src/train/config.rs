@@ -152,7 +152,12 @@ impl TrainConfig {
             ("train.epochs", self.epochs.unwrap_or(1.0), self.epochs.is_none_or(|e| e > 0.0), "use more than 0"),
             ("train.seconds", self.seconds.unwrap_or(1.0), self.seconds.is_none_or(|s| s > 0.0), "use more than 0"),
             ("train.batch", self.batch as f64, self.batch >= 1, "use at least 1"),
-            ("train.optimiser.rate", optimiser.rate, optimiser.rate > 0.0 && optimiser.rate < 10.0, "use 0 < rate < 10"),
+            (
+                "train.optimiser.rate",
+                optimiser.rate,
+                optimiser.rate > 0.0 && optimiser.rate < 10.0,
+                "use 0 < rate < 10",
+            ),
             ("train.optimiser.beta1", optimiser.beta1, (0.0..1.0).contains(&optimiser.beta1), "use 0 <= beta1 < 1"),
             ("train.optimiser.beta2", optimiser.beta2, (0.0..1.0).contains(&optimiser.beta2), "use 0 <= beta2 < 1"),
             ("train.optimiser.epsilon", optimiser.epsilon, optimiser.epsilon > 0.0, "use more than 0"),

@@ -38,7 +38,11 @@ impl Rows {
     /// As [`Rows::new`].
     pub fn with_context(values: Vec<f32>, columns: usize, context: Vec<f32>, context_columns: usize) -> Result<Self> {
         if columns == 0 || values.len() % columns != 0 {
-            return Err(Error::shape("rows", format!("a multiple of {columns} values"), format!("{} values", values.len())));
+            return Err(Error::shape(
+                "rows",
+                format!("a multiple of {columns} values"),
+                format!("{} values", values.len()),
+            ));
         }
         let rows = values.len() / columns;
         if context.len() != rows * context_columns {
@@ -125,9 +129,10 @@ impl Rows {
     /// A number that changes whenever the rows do; ties a checkpoint to its data.
     pub fn fingerprint(&self) -> u64 {
         let start = 0xcbf2_9ce4_8422_2325_u64 ^ self.columns as u64 ^ ((self.context_columns as u64) << 32);
-        self.values.iter().chain(&self.context).fold(start, |hash, value| {
-            (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        self.values
+            .iter()
+            .chain(&self.context)
+            .fold(start, |hash, value| (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3))
     }
 }
 

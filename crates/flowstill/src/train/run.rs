@@ -45,11 +45,14 @@ impl RunFolder {
 
     pub(super) fn append(&self, line: &impl Serialize) -> Result<()> {
         let path = self.metrics();
-        let mut text = serde_json::to_string(line).map_err(|error| Error::file(&path, error.to_string(), "report this bug"))?;
+        let mut text =
+            serde_json::to_string(line).map_err(|error| Error::file(&path, error.to_string(), "report this bug"))?;
         text.push('\n');
         let mut file = OpenOptions::new().create(true).append(true).open(&path);
         let written = file.as_mut().map_err(|e| std::io::Error::new(e.kind(), e.to_string()));
-        written.and_then(|file| file.write_all(text.as_bytes())).map_err(|source| Error::io(&path, "cannot write", source))
+        written
+            .and_then(|file| file.write_all(text.as_bytes()))
+            .map_err(|source| Error::io(&path, "cannot write", source))
     }
 
     /// Drop the lines past `step`: they were written after the checkpoint that a resumed run goes on from.

@@ -146,7 +146,8 @@ impl<'a> Session<'a> {
         run: Option<&'a RunFolder>,
     ) -> Result<Self> {
         let device = flow.device();
-        let first = data.train.head(config.initialize_rows).range(0..data.train.len().min(config.initialize_rows), &device);
+        let first =
+            data.train.head(config.initialize_rows).range(0..data.train.len().min(config.initialize_rows), &device);
         flow.initialize(&first.x, first.context.as_ref())?;
         let weights = gather(&all(&flow, objective), Role::Trainable)
             .ok_or_else(|| Error::config("flow", "nothing to train", "use a flow with trainable parameters"))?;
@@ -245,7 +246,8 @@ impl<'a> Session<'a> {
                 let gradient = if clip > 0.0 && norm > clip { gradient * (clip / norm) } else { gradient };
                 let fraction = self.schedule.fraction(step, total);
                 self.weights = self.optimiser.update(self.weights.clone(), gradient, fraction);
-                self.ema = self.ema.take().map(|ema| ema * self.config.ema + self.weights.clone() * (1.0 - self.config.ema));
+                self.ema =
+                    self.ema.take().map(|ema| ema * self.config.ema + self.weights.clone() * (1.0 - self.config.ema));
                 self.put_weights();
                 self.last_loss = value;
                 if (step + 1) % self.config.log_every == 0 {
@@ -373,9 +375,9 @@ impl<'a> Session<'a> {
 /// What a checkpoint must agree with before a run goes on from it.
 fn fingerprint(flow: &Flow, objective: &dyn Objective, data: &TrainingData, config: &TrainConfig) -> String {
     let text = serde_json::to_string(&(flow.architecture(), config)).unwrap_or_default();
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let identity = objective.identity();
     format!("{hash:016x}-{:016x}-{:016x}-{identity}", data.train.fingerprint(), data.validation.fingerprint())
 }
