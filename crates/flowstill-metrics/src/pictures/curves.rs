@@ -59,7 +59,7 @@ pub fn curves(
     let (low, high) = ends(&mut ranges.flat_map(|(low, high)| [low, high]));
 
     let names = || series.iter().map(|s| s.name.as_str());
-    let legend_width = legend::width(names(), 240.0);
+    let legend_width = legend::width(names(), 330.0);
     let mut frame = Frame {
         area: Rect { x: 0.0, y: 46.0, width: 100.0, height: PANEL_HEIGHT },
         x: Scale::new(left, right, false, 0.01),
@@ -133,7 +133,7 @@ fn calm_range(values: impl Iterator<Item = f64>, log: bool) -> Option<(f64, f64)
     let (first, last) = (*sorted.first()?, *sorted.last()?);
     let at = |share: f64| sorted[(share * (sorted.len() - 1) as f64).round() as usize];
     // With few points every one may matter, and the ends are kept.
-    let (low, high) = if sorted.len() < 20 { (first, last) } else { (at(0.05), at(0.95)) };
+    let (low, high) = if sorted.len() < SPARSE { (first, last) } else { (at(0.05), at(0.95)) };
     let more = 0.6 * (high - low);
     let (low, high) = (first.max(low - more), last.min(high + more));
     Some(if log { (10f64.powf(low), 10f64.powf(high)) } else { (low, high) })
