@@ -267,4 +267,30 @@ proptest! {
     ) {
         damaged(name, &changes, cut);
     }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic(
+        (name, start) in prop::sample::select(vec![
+            ("t.npy", &b"\x93NUMPY\x01\x00"[..]), ("t.parquet", b"PAR1"), ("t.h5", b"\x89HDF\r\n\x1a\n"), ("t.csv.gz", b"\x1f\x8b"),
+        ]),
+        bytes in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, [start, &bytes].concat()).unwrap();
+        prop_assert!(Table::read(&path, &ReadOptions::default()).is_err());
+    }
+
+    #[test]
+    fn no_header_makes_the_npy_reader_panic(rows: u64, columns: u64, size in "[248]", data in prop::collection::vec(any::<u8>(), 0..100)) {
+        let header = format!("{{'descr': '<f{size}', 'fortran_order': True, 'shape': ({rows}, {columns}), }}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.into_bytes());
+        bytes.extend(data);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.npy");
+        std::fs::write(&path, bytes).unwrap();
+        prop_assert!(Table::read(&path, &ReadOptions::default()).is_err());
+    }
 }

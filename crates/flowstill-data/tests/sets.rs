@@ -112,6 +112,12 @@ fn power_from_the_archives_array() {
         let i = row[0].floor();
         assert!((row[1] - 240.0).abs() < 0.011 && (row[5] - i * 10.0).abs() < 1e-3, "{row:?}");
     }
+    // What the published recipe gives for this array, computed with NumPy.
+    let test = [-1.194_843_6, 1.258_745, -0.086_528_435, -0.111_728_32, -1.647_896_5, -1.194_849];
+    let train = [-0.781_760_7, -0.403_840_3, -0.326_33, 0.749_754_55, 1.400_484, -0.781_777];
+    for (row, expected) in [(data.test.row(0), test), (data.train.row(0), train)] {
+        assert!(row.unwrap().iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6), "{row:?}");
+    }
     let error = load(&DataConfig::new(SetName::Power, fixtures().join("plain.npy"))).unwrap_err().to_string();
     assert!(error.contains("expected 8 columns (seven measurements and the time of day), got 2;"), "{error}");
 }

@@ -54,6 +54,9 @@ fn dataset(path: &Path, file: &Hdf5File, name: Option<&str>) -> Result<Table> {
         _ => return Err(wrong("1 or 2 dimensions", format!("shape {:?}", data.shape()))),
     };
     let bytes = data.read_raw_bytes().map_err(|error| failed(path, error))?;
+    if bytes.is_empty() {
+        return Err(wrong("at least one row", "none".into()));
+    }
     Table::new(numbered(columns), dtype.decode(&bytes))
 }
 
