@@ -13,19 +13,22 @@ use crate::{DataError, Header, Issue, Missing, Result};
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SetName {
-    /// POWER: household electricity, 6 columns.
+    /// POWER: household electricity, 6 columns. Shuffled and dequantised as NumPy's `RandomState(seed)` does it, so that the
+    /// archive's array and the default seed give the published split and noise.
     Power,
-    /// GAS: chemical sensors, 8 columns.
+    /// GAS: chemical sensors, 8 columns. The archive's frame keeps its order; from UCI's text the seed draws a quarter of the
+    /// rows, other ones than the published. Standardised by all rows, test rows included, as published.
     Gas,
-    /// HEPMASS: simulated particle collisions, 21 columns.
+    /// HEPMASS: simulated particle collisions, 21 columns. The published rows are a part of UCI's `1000_*` files; of UCI's
+    /// `all_*` files only the rows of mass 1000 are kept. The files' own test rows test.
     Hepmass,
-    /// MINIBOONE: neutrino events, 43 columns.
+    /// MINIBOONE: neutrino events, 43 columns, in the file's order.
     Miniboone,
-    /// BSDS300: 8x8 image patches, 63 columns.
+    /// BSDS300: 8x8 image patches, 63 columns, neither split nor standardised again.
     Bsds300,
-    /// Any table of yours.
+    /// Any table of yours: shuffled by the seed, split, standardised by its train rows.
     Table,
-    /// The sample of POWER's source that ships in this crate.
+    /// The sample of POWER's source that ships in this crate, prepared as POWER is.
     #[default]
     Household,
 }
@@ -89,7 +92,6 @@ pub enum Recurring {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
 pub struct DataConfig {
     /// Which table. Default: `household`, the one that ships inside.
     pub set: SetName,

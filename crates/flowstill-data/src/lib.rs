@@ -25,6 +25,7 @@ mod config;
 mod dataset;
 mod error;
 mod matrix;
+mod numpy;
 mod options;
 mod order;
 mod read;

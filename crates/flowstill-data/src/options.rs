@@ -41,7 +41,6 @@ pub enum Header {
 
 /// How [`Table::read`](crate::Table::read) reads. The default reads every column and keeps constants and copies.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub struct ReadOptions {
     /// The columns wanted, in this order. Default: all.
     pub columns: Option<Vec<String>>,

@@ -69,7 +69,10 @@ impl Standardization {
 
     fn each(&self, values: &mut [f64], change: impl Fn(f64, f64, f64) -> f64) -> Result<()> {
         let columns = self.mean.len();
-        if self.std.len() != columns || (columns == 0 && !values.is_empty()) || values.len() % columns.max(1) != 0 {
+        if self.std.len() != columns
+            || (columns == 0 && !values.is_empty())
+            || !values.len().is_multiple_of(columns.max(1))
+        {
             let expected = format!("rows of {columns} values, with as many means and standard deviations");
             let got = format!("{} values, {columns} means and {} deviations", values.len(), self.std.len());
             return Err(DataError::Shape { expected, got });

@@ -22,7 +22,7 @@ impl Table {
     /// A table of `values`, row after row; their number must be a multiple of the number of names.
     pub fn new(names: Vec<String>, values: Vec<f64>) -> Result<Self> {
         let columns = names.len();
-        if columns == 0 && !values.is_empty() || values.len() % columns.max(1) != 0 {
+        if columns == 0 && !values.is_empty() || !values.len().is_multiple_of(columns.max(1)) {
             let got = format!("{} values", values.len());
             return Err(DataError::Shape { expected: format!("rows of {columns} values"), got });
         }

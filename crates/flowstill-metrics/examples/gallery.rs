@@ -36,7 +36,8 @@ fn main() -> Result<(), MetricError> {
     let mut moons = |rows: usize, blur: f32| -> Vec<f32> {
         let mut row = |k: usize| -> [f32; 6] {
             let angle = std::f32::consts::PI * ((k as f32 * 0.618_034) % 1.0);
-            let (x, y) = if k % 2 == 0 { (angle.cos(), angle.sin()) } else { (1.0 - angle.cos(), 0.5 - angle.sin()) };
+            let (x, y) =
+                if k.is_multiple_of(2) { (angle.cos(), angle.sin()) } else { (1.0 - angle.cos(), 0.5 - angle.sin()) };
             let e: [f32; 6] = std::array::from_fn(|_| normal());
             [x + blur * e[0], y + blur * e[1], 300.0 + 40.0 * e[2], e[3] + 0.8 * e[2], e[4].exp() * (1.0 + blur), e[5]]
         };

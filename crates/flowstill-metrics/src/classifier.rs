@@ -74,7 +74,7 @@ impl Perceptron {
     pub fn backward(&self, x: &[f32], y: &[f32], from: &mut Activations, gradient: &mut [f32]) {
         let (c, h, rows) = (self.inputs, self.hidden, y.len());
         let part = parts(&self.parameters, c, h);
-        let mut to = parts_mut(gradient, c, h);
+        let to = parts_mut(gradient, c, h);
         // d loss / d logit, in place of the logit.
         from.logits.iter_mut().zip(y).for_each(|(l, y)| *l = (sigmoid(*l) - y) / rows as f32);
         let d3 = View::new(&from.logits, rows, 1);
@@ -90,7 +90,7 @@ impl Perceptron {
         multiply_f32(1.0, d2, View::new(part.w2, h, h).t(), 0.0, &mut from.second);
         gate(&mut from.second, &from.first);
         multiply_f32(1.0, View::new(x, rows, c).t(), View::new(&from.second, rows, h), 0.0, to.w1);
-        column_sums(&from.second, &mut to.b1);
+        column_sums(&from.second, to.b1);
     }
 }
 

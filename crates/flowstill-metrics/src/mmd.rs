@@ -81,6 +81,10 @@ pub fn mmd_unbiased(real: &[f32], fake: &[f32], columns: usize, config: &MmdConf
     let (m, n) = (left.len(), right.len());
     let pooled: Vec<&[f32]> = left.iter().map(|&i| real.row(i)).chain(right.iter().map(|&j| fake.row(j))).collect();
     let mut kernel = squared_distances(&pooled);
+    if let Some(at) = kernel.iter().position(|d| !d.is_finite()) {
+        let (row, column, value) = (at / (m + n), at % (m + n), f64::from(kernel[at]));
+        return Err(MetricError::NotFinite { what: "the squared distances between rows".into(), value, row, column });
+    }
     let bandwidth = match config.bandwidth {
         Bandwidth::Explicit(width) if width.is_finite() && width > 0.0 => width,
         Bandwidth::Explicit(width) => {

@@ -162,6 +162,8 @@ fn bad_input_is_an_error_not_a_panic() {
     assert!(matches!(mmd_unbiased(&good, &good, 2, &zero), Err(MetricError::Setting { name: "bandwidth", .. })));
     let (two, four) = (GaussianFit::from_rows(&good, 2).unwrap(), GaussianFit::from_rows(&good, 4).unwrap());
     assert!(matches!(two.squared_distance(&four), Err(MetricError::ColumnsDiffer { left: 2, right: 4 })));
+    let far = [f32::MAX, -f32::MAX, 0.0, 1.0];
+    assert!(matches!(mmd_unbiased(&far, &good, 1, &MmdConfig::default()), Err(MetricError::NotFinite { .. })));
     let huge = [f32::MAX, -f32::MAX, 0.0, 1.0];
     assert!(frechet_gaussian(&huge, &huge, 1).is_ok_and(|d| d.is_finite()));
 }

@@ -38,6 +38,9 @@ struct Array {
     data: Vec<u8>,
 }
 
+/// A frame's axes, and each block's values and places.
+type Manager<'a> = (&'a [Id], Vec<(Id, Id)>);
+
 struct Frame<'a>(&'a Pickle<'a>);
 
 impl Frame<'_> {
@@ -45,7 +48,7 @@ impl Frame<'_> {
         let (axes, blocks) = self.manager()?;
         let names = self.names(*axes.first().ok_or("a frame without columns")?)?;
         let mut columns: Vec<Option<Vec<f64>>> = vec![None; names.len()];
-        let mut rows = None;
+        let (mut rows, mut taken) = (None, 0);
         for (values, places) in blocks {
             let array = self.array(values)?;
             let [items, length] = array.shape[..] else { return Err("a block that is no matrix".into()) };
@@ -53,6 +56,11 @@ impl Frame<'_> {
                 return Err("columns of different lengths".into());
             }
             let places = self.places(places, items)?;
+            // A frame's blocks never share bytes; a file whose blocks do would unfold to any size.
+            taken += array.data.len();
+            if taken > self.0.length() {
+                return Err("blocks that hold the same bytes".into());
+            }
             let numbers = array.dtype.decode(&array.data);
             for (item, place) in places.into_iter().enumerate() {
                 let (start, step) = if array.fortran { (item, items) } else { (item * length, 1) };
@@ -61,11 +69,14 @@ impl Frame<'_> {
             }
         }
         let columns = columns.into_iter().collect::<Option<Vec<_>>>().ok_or("a column without values")?;
+        if columns.is_empty() {
+            return Err("a frame without columns".into());
+        }
         Ok((names, rows.unwrap_or(0), columns))
     }
 
     /// The axes, and each block's values and places: as arguments since pandas 1.3, as a state before.
-    fn manager(&self) -> Found<(&[Id], Vec<(Id, Id)>)> {
+    fn manager(&self) -> Found<Manager<'_>> {
         let frame = self.state(self.0.root).ok_or("another object")?;
         let manager = self.get(frame, "_mgr").or_else(|| self.get(frame, "_data")).ok_or("a frame without blocks")?;
         if let [blocks, axes] = self.arguments(manager) {
@@ -243,3 +254,6 @@ fn range(start: i64, stop: i64, step: i64) -> Option<impl Iterator<Item = i64>> 
     let count = i64::try_from(count.max(0)).ok().filter(|&count| count < 1 << 20)?;
     Some((0..count).map(move |index| start.saturating_add(index.saturating_mul(step))))
 }
+
+#[cfg(test)]
+mod tests;

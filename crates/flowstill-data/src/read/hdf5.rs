@@ -20,13 +20,6 @@ pub(crate) fn read(path: &Path, name: Option<&str>) -> Result<Table> {
     dataset(path, &file, name)
 }
 
-/// Reads a dataset of a file given as bytes.
-#[cfg(test)]
-pub(crate) fn parse(path: &Path, bytes: &[u8], name: Option<&str>) -> Result<Table> {
-    let file = Hdf5File::from_bytes_with_options(bytes, options()).map_err(|error| failed(path, error))?;
-    dataset(path, &file, name)
-}
-
 fn options() -> OpenOptions {
     OpenOptions { max_read_bytes: LIMIT, ..OpenOptions::default() }
 }
@@ -37,7 +30,8 @@ fn failed(path: &Path, error: impl std::fmt::Display) -> DataError {
 
 fn dataset(path: &Path, file: &Hdf5File, name: Option<&str>) -> Result<Table> {
     let root = file.root_group().map_err(|error| failed(path, error))?;
-    let (_, have) = root.member_names().map_err(|error| failed(path, error))?;
+    let (_, mut have) = root.member_names().map_err(|error| failed(path, error))?;
+    have.sort_unstable();
     let name = match (name, &have[..]) {
         (Some(name), _) => name,
         (None, [only]) => only,
@@ -46,9 +40,10 @@ fn dataset(path: &Path, file: &Hdf5File, name: Option<&str>) -> Result<Table> {
             return Err(DataError::malformed(path, "one dataset", listed(&have), remedy));
         }
     };
-    let data = file
-        .dataset(name)
-        .map_err(|_| DataError::malformed(path, format!("a dataset `{name}`"), listed(&have), "correct the name"))?;
+    let data = file.dataset(name).map_err(|error| match have.iter().any(|there| there == name) {
+        true => failed(path, error),
+        false => DataError::malformed(path, format!("a dataset `{name}`"), listed(&have), "correct the name"),
+    })?;
     let wrong = |expected: &str, got: String| {
         DataError::malformed(path, format!("dataset `{name}` of {expected}"), got, "save it as an array of numbers")
     };
@@ -59,6 +54,9 @@ fn dataset(path: &Path, file: &Hdf5File, name: Option<&str>) -> Result<Table> {
         _ => return Err(wrong("1 or 2 dimensions", format!("shape {:?}", data.shape()))),
     };
     let bytes = data.read_raw_bytes().map_err(|error| failed(path, error))?;
+    if bytes.is_empty() {
+        return Err(wrong("at least one row", "none".into()));
+    }
     Table::new(numbered(columns), dtype.decode(&bytes))
 }
 

@@ -36,6 +36,9 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Table> {
         let got = format!("{} bytes of data", data.len());
         return Err(wrong(&format!("{rows} x {columns} items of {} bytes", dtype.size), &got));
     }
+    if data.is_empty() {
+        return Err(wrong("an array with rows", "an empty one"));
+    }
     let mut values = dtype.decode(data);
     if fortran {
         values = (0..values.len()).map(|at| values[at % columns * rows + at / columns]).collect();

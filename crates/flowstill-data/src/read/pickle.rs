@@ -45,6 +45,11 @@ impl Pickle<'_> {
         &self.nodes[id]
     }
 
+    /// The file's length in bytes.
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The bytes of a range that a node names.
     pub fn bytes(&self, range: &Range<usize>) -> &[u8] {
         &self.bytes[range.clone()]
@@ -76,11 +81,11 @@ impl Machine<'_> {
         let code = self.bytes[self.take(1)?.start];
         match code {
             b'.' => return Ok(false),
-            0x80 => drop(self.take(1)?),               // PROTO
-            0x95 => drop(self.take(8)?),               // FRAME
+            0x80 => self.skip(1)?,                     // PROTO
+            0x95 => self.skip(8)?,                     // FRAME
             b'(' => self.marks.push(self.stack.len()), // MARK
             b'0' => drop(self.pop()?),                 // POP
-            b'1' => drop(self.to_mark()?),             // POP_MARK
+            b'1' => drop(self.since_mark()?),          // POP_MARK
             b'2' => self.stack.push(self.top()?),      // DUP
             b'N' => self.push(Node::None),             // NONE
             0x88 => self.push(Node::Int(1)),           // NEWTRUE
@@ -108,7 +113,7 @@ impl Machine<'_> {
             b'}' => self.push(Node::Dict(vec![])),                   // EMPTY_DICT
             b't' | b'l' | 0x91 => {
                 // TUPLE, LIST, FROZENSET
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Node::Sequence(items));
             }
             0x85..=0x87 => {
@@ -123,12 +128,12 @@ impl Machine<'_> {
             }
             b'e' | 0x90 => {
                 // APPENDS, ADDITEMS
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.append(items)?;
             }
             b'd' => {
                 // DICT
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.push(Node::Dict(vec![]));
                 self.set(items)?;
             }
@@ -139,7 +144,7 @@ impl Machine<'_> {
             }
             b'u' => {
                 // SETITEMS
-                let items = self.to_mark()?;
+                let items = self.since_mark()?;
                 self.set(items)?;
             }
             b'q' => self.remember(1)?,                                           // BINPUT
@@ -210,7 +215,7 @@ impl Machine<'_> {
         Ok(self.stack.split_off(start.ok_or("an empty stack")?))
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Id>, String> {
         let start = self.marks.pop().ok_or("a missing mark")?;
         Ok(self.stack.split_off(start.min(self.stack.len())))
     }
@@ -221,6 +226,10 @@ impl Machine<'_> {
         let end = start.checked_add(count).filter(|&end| end <= self.bytes.len()).ok_or("a cut file")?;
         self.at = end;
         Ok(start..end)
+    }
+
+    fn skip(&mut self, count: usize) -> Result<(), String> {
+        self.take(count).map(|_| ())
     }
 
     fn number(&mut self, size: usize) -> Result<u64, String> {

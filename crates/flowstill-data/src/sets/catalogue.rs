@@ -121,7 +121,7 @@ static SETS: [SetInfo; 7] = [
     SetInfo {
         name: SetName::Household,
         dimensions: 6,
-        rows: [0; 3],
+        rows: [64_800, 7_200, 8_000],
         origin: UCI_HOUSEHOLD,
         licence: "CC BY 4.0",
         files: &[],

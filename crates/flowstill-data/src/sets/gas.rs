@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Prepared, ends, expect_columns, locate};
+use super::{Prepared, ends, expect_columns, locate, row_count};
 use crate::clean::drop_columns;
 use crate::order::{Purpose, Stream};
 use crate::{DataConfig, DataError, Header, Missing, ReadOptions, Result, Standardization, Table, read, split};
@@ -73,6 +73,7 @@ fn from_uci(file: &Path, seed: u64, steps: &mut Vec<String>) -> Result<Table> {
         .chain((1..=16).map(|n| format!("sensor{n}")))
         .collect();
     table = drop_columns(table, &[0, 1, 2], "because they are no sensors", steps);
+    row_count(&table)?;
     let rows = table.rows;
     let mut order = Stream::new(seed, Purpose::Sample, 0).permutation(rows);
     order.truncate(quarter(rows));

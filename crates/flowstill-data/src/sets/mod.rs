@@ -98,3 +98,11 @@ fn recurring_columns(table: &Table, rule: Recurring) -> Vec<usize> {
     };
     (0..table.columns).filter(|&column| counts[column] > 5).collect()
 }
+
+/// How many rows, if an order of 32-bit numbers can hold them.
+fn row_count(table: &Table) -> Result<u32> {
+    u32::try_from(table.rows).map_err(|_| DataError::Shape {
+        expected: "at most 4294967295 rows".into(),
+        got: format!("{} rows", table.rows),
+    })
+}

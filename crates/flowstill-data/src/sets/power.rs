@@ -1,14 +1,15 @@
 //! Prepare POWER: a household's electricity, minute by minute.
 //!
-//! Differs from the published preparation in one way: the rows are shuffled, and the noise drawn, by ChaCha from the
-//! configured seed instead of NumPy's `RandomState(42)`, so that the split holds other rows of the same number.
+//! Rows are shuffled and noise is drawn as the published preparation does it, by NumPy's `RandomState` seeded with the
+//! configured seed: from the archive's array the default seed, 42, gives the published split and noise. UCI's text gives
+//! them only as far as the archive kept its rows in UCI's order.
 
 use std::path::Path;
 
-use super::{Measure, Prepared, ends, expect_columns, locate};
+use super::{Measure, Prepared, ends, expect_columns, locate, row_count};
 use crate::clean::drop_columns;
-use crate::order::{Purpose, Stream};
-use crate::{DataConfig, DataError, Header, Missing, ReadOptions, Result, Table, read, split};
+use crate::numpy::RandomState;
+use crate::{DataConfig, Header, Missing, ReadOptions, Result, Table, read, split};
 
 /// The measurements in the archive's order, the time of day last.
 const COLUMNS: [&str; 8] = [
@@ -21,9 +22,6 @@ const COLUMNS: [&str; 8] = [
     "Sub_metering_3",
     "Time",
 ];
-
-/// The width of the noise on each column that stays: the steps in which the meter reads. The time of day gets none.
-const NOISE: [f64; 6] = [0.001, 0.01, 1.0, 1.0, 1.0, 0.0];
 
 /// From `data.npy` of the archive or `household_power_consumption.txt` of UCI.
 pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
@@ -67,9 +65,11 @@ pub(super) fn finish(
     config: &DataConfig,
     source: String,
 ) -> Result<Prepared> {
-    shuffle(&mut table, config.seed)?;
+    let mut random = RandomState::new(config.seed);
+    let order = random.shuffle(row_count(&table)?);
+    table.reorder(&order);
     steps.push(format!("shuffled {} rows by seed {}", table.rows, config.seed));
-    add_noise(&mut table, config.seed);
+    add_noise(&mut table, &mut random);
     steps.push("added uniform noise as wide as the meter's steps: 0.001 kW, 0.01 V, 1 Wh; none to the time".into());
     let (names, columns) = (table.names.clone(), table.columns);
     let split = split::from_the_end(table, config.validation, config.test, &mut steps);
@@ -77,22 +77,11 @@ pub(super) fn finish(
     Ok(Prepared { names, split, scale, steps, source })
 }
 
-/// Puts the rows in the seed's order.
-pub(super) fn shuffle(table: &mut Table, seed: u64) -> Result<()> {
-    if u32::try_from(table.rows).is_err() {
-        let got = format!("{} rows", table.rows);
-        return Err(DataError::Shape { expected: "at most 4294967295 rows".into(), got });
-    }
-    let order = Stream::new(seed, Purpose::Split, 0).permutation(table.rows);
-    table.reorder(&order);
-    Ok(())
-}
-
-fn add_noise(table: &mut Table, seed: u64) {
-    let mut stream = Stream::new(seed, Purpose::Noise, 0);
-    for row in table.values.chunks_exact_mut(NOISE.len()) {
-        for (value, width) in row.iter_mut().zip(NOISE) {
-            *value += width * stream.unit();
+/// Adds the noise in the published order: voltage, active power, then the three sub-meters row by row. The time has none.
+fn add_noise(table: &mut Table, random: &mut RandomState) {
+    for (columns, width) in [(1..2, 0.01), (0..1, 0.001), (2..5, 1.0)] {
+        for row in table.values.chunks_exact_mut(COLUMNS.len() - 2) {
+            row[columns.clone()].iter_mut().for_each(|value| *value += width * random.rand());
         }
     }
 }
@@ -105,8 +94,8 @@ mod tests {
     fn noise_stays_within_the_meters_steps_and_off_the_time() {
         let names = ["p", "v", "a", "b", "c", "t"].map(String::from).to_vec();
         let mut table = Table::new(names, vec![0.0; 6 * 1000]).unwrap();
-        add_noise(&mut table, 1);
-        for (column, width) in NOISE.into_iter().enumerate() {
+        add_noise(&mut table, &mut RandomState::new(1));
+        for (column, width) in [0.001, 0.01, 1.0, 1.0, 1.0, 0.0].into_iter().enumerate() {
             let values: Vec<f64> = table.column(column).collect();
             assert!(values.iter().all(|value| (0.0..=width).contains(value)));
             let mean = values.iter().sum::<f64>() / 1000.0;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Measure, Prepared, power};
+use super::{Measure, Prepared, row_count};
+use crate::order::{Purpose, Stream};
 use crate::{DataConfig, ReadOptions, Result, read, split};
 
 pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
@@ -23,7 +24,9 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
         ..ReadOptions::default()
     };
     let (mut table, mut steps) = read::read(path, &options, &mut |_| true)?;
-    power::shuffle(&mut table, config.seed)?;
+    row_count(&table)?;
+    let order = Stream::new(config.seed, Purpose::Split, 0).permutation(table.rows);
+    table.reorder(&order);
     steps.push(format!("shuffled {} rows by seed {}", table.rows, config.seed));
     let (names, columns) = (table.names.clone(), table.columns);
     let split = split::from_the_end(table, config.validation, config.test, &mut steps);

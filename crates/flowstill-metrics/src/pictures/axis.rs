@@ -21,8 +21,9 @@ impl Scale {
     /// Spans `low` to `high`, with a share of `margin` more on either side; a span of no width is opened.
     pub fn new(low: f64, high: f64, log: bool, margin: f64) -> Self {
         let (mut a, mut b) = if log { (low.log10(), high.log10()) } else { (low, high) };
-        // Half the range of f64 at most, so that differences and margins stay finite.
-        (a, b) = (a.max(-f64::MAX / 4.0), b.min(f64::MAX / 4.0));
+        // Well inside the range of f64, so that differences and margins stay finite.
+        let most = if log { 250.0 } else { f64::MAX / 8.0 };
+        (a, b) = (a.clamp(-most, most), b.clamp(-most, most));
         if b - a <= 1e-12 * a.abs().max(b.abs()).max(1e-300) {
             let open = if log { 0.5 } else { (0.1 * a.abs()).max(0.5) };
             (a, b) = (a - open, b + open);
@@ -56,12 +57,15 @@ impl Scale {
     }
 
     fn round_steps(&self, count: usize) -> Vec<(f64, String)> {
-        let rough = (self.high - self.low) / count.max(1) as f64;
-        let size = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * size).into_iter().find(|s| *s >= rough).unwrap_or(10.0 * size);
-        let (first, last) = ((self.low / step).ceil(), (self.high / step).floor());
-        let steps = (last - first).clamp(0.0, 100.0) as usize;
-        let values = (0..=steps).map(|k| (first + k as f64) * step).filter(|v| v.is_finite());
+        // Of the steps 1, 2 and 5 times a power of ten, the one that comes nearest to the count; of two, the finer.
+        let size = 10f64.powf(((self.high - self.low) / count.max(1) as f64).log10().floor());
+        let ends = |step: f64| ((self.low / step - 1e-9).ceil(), (self.high / step + 1e-9).floor());
+        let steps = |step: f64| (ends(step).1 - ends(step).0).clamp(-1.0, 100.0);
+        let missed = |step: &f64| (steps(*step) + 1.0 - count as f64).abs();
+        let finest = [0.5, 1.0, 2.0, 5.0, 10.0].map(|m| m * size).into_iter();
+        let step = finest.min_by(|a, b| missed(a).total_cmp(&missed(b))).unwrap_or(size);
+        let values = (0..(steps(step) + 1.0) as usize).map(|k| (ends(step).0 + k as f64) * step);
+        let values = values.filter(|v| v.is_finite());
         let largest = self.low.abs().max(self.high.abs());
         let scientific = !(1e-3..1e6).contains(&largest);
         let exponent = if scientific { largest.log10().floor() as i32 } else { 0 };

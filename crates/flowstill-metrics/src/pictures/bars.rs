@@ -124,7 +124,9 @@ impl Summary {
         if let Some(error) = self.two_errors {
             text.push_str(&format!(" ± {}", plain(error, decimals)));
         }
-        if self.seeds.len() < self.given {
+        if self.given == 1 {
+            text.push_str(" (1 seed)");
+        } else if self.seeds.len() < self.given {
             text.push_str(&format!(" ({} of {} seeds)", self.seeds.len(), self.given));
         }
         text

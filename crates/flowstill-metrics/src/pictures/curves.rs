@@ -14,7 +14,7 @@ use crate::MetricError;
 pub struct Series {
     /// What the legend calls it.
     pub name: String,
-    /// Horizontal and vertical values, such as step and loss; a value that is not finite leaves a gap.
+    /// Horizontal and vertical values, such as step and loss; a value that is not finite leaves a gap in the line.
     pub points: Vec<(f64, f64)>,
 }
 
@@ -59,7 +59,7 @@ pub fn curves(
     let (low, high) = ends(&mut ranges.flat_map(|(low, high)| [low, high]));
 
     let names = || series.iter().map(|s| s.name.as_str());
-    let legend_width = legend::width(names(), 240.0);
+    let legend_width = legend::width(names(), 330.0);
     let mut frame = Frame {
         area: Rect { x: 0.0, y: 46.0, width: 100.0, height: PANEL_HEIGHT },
         x: Scale::new(left, right, false, 0.01),
@@ -87,7 +87,7 @@ pub fn curves(
         };
         if count > DENSE {
             stroke(placed.iter().map(|part| thin_out(part)).collect(), 0.3, 0.8);
-            stroke(placed.iter().map(|part| running_median(part, count / 100)).collect(), 1.0, 2.0);
+            stroke(vec![running_median(&placed.concat(), count / 100)], 1.0, 2.0);
             continue;
         }
         stroke(placed.clone(), 1.0, 1.8);
@@ -133,7 +133,7 @@ fn calm_range(values: impl Iterator<Item = f64>, log: bool) -> Option<(f64, f64)
     let (first, last) = (*sorted.first()?, *sorted.last()?);
     let at = |share: f64| sorted[(share * (sorted.len() - 1) as f64).round() as usize];
     // With few points every one may matter, and the ends are kept.
-    let (low, high) = if sorted.len() < 20 { (first, last) } else { (at(0.05), at(0.95)) };
+    let (low, high) = if sorted.len() < SPARSE { (first, last) } else { (at(0.05), at(0.95)) };
     let more = 0.6 * (high - low);
     let (low, high) = (first.max(low - more), last.min(high + more));
     Some(if log { (10f64.powf(low), 10f64.powf(high)) } else { (low, high) })
@@ -161,9 +161,10 @@ fn running_median(line: &[Point], reach: usize) -> Vec<Point> {
     let stride = line.len().div_ceil(500).max(1);
     let last = line.len().saturating_sub(1);
     let one = |k: usize| {
-        // As far to the left as to the right, so that the ends are not pulled inwards.
-        let reach = reach.min(k).min(last - k);
-        let heights: Vec<f32> = line[k - reach..=k + reach].iter().map(|p| p.1 as f32).collect();
+        // Near the ends as far to the left as to the right, lest they be pulled inwards, but past a short outburst.
+        let near = reach.min(k.min(last - k).max(reach / 4));
+        let window = k.saturating_sub(near)..=(k + near).min(last);
+        let heights: Vec<f32> = line[window].iter().map(|p| p.1.clamp(-1e6, 1e6) as f32).collect();
         (line[k].0, density::quantile(&density::sorted(&heights), 0.5))
     };
     let mut kept: Vec<usize> = (0..line.len()).step_by(stride).collect();

@@ -85,8 +85,8 @@ impl DensityGrid {
                 all[j * whole + i] += 1.0;
             }
         }
-        // Six tenths of Scott's width in two dimensions (1992, equation 6.42), for the same reason as above.
-        let share = 0.6 * (x.len() as f64).powf(-1.0 / 6.0);
+        // Eight tenths of Scott's width in two dimensions (1992, equation 6.42), for the same reason as above.
+        let share = 0.8 * (x.len() as f64).powf(-1.0 / 6.0);
         smooth_rows(&mut all, whole, across.smoothing(x, share));
         all = transposed(&all, whole);
         smooth_rows(&mut all, whole, up.smoothing(y, share));

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::axis::{Frame, LABEL, Scale, TICK, TITLE};
 use super::contour::{GridPoint, Level};
 use super::density::{DensityGrid, density_line, quantile, sorted};
+use super::font;
 use super::legend::{self, Swatch};
 use super::palette::{DATA, DATA_INNER, DATA_OUTER, INK, QUIET, series_colour, series_dash};
 use super::scene::{Anchor, Point, Rect, Scene, Stroke, clip};
@@ -26,6 +27,8 @@ const LINE_NODES: usize = 160;
 /// The shares of the rows that the inner and the outer contour enclose.
 const MASSES: [f64; 2] = [0.5, 0.9];
 const GAP: f64 = 6.0;
+/// Numbers along the side of a panel, about.
+const TICKS: usize = 3;
 
 /// Draws the first `max_columns` columns of every sample against each other and writes them as `.png` or `.svg`.
 ///
@@ -74,7 +77,8 @@ pub fn pairwise<N: AsRef<str>>(
         })
         .collect();
 
-    let layout = Layout::new(shown, sets);
+    let numbers = spans.iter().skip(1).flat_map(|span| span.ticks(TICKS)).map(|t| font::width(&t.1, TICK));
+    let layout = Layout::new(shown, sets, numbers.fold(0.0, f64::max));
     let mut scene = Scene::new(layout.width, layout.height);
     legend::title(&mut scene, (layout.left, 14.0 + TITLE), title, layout.width - layout.left - 16.0);
     let shown_sets = Sets { values: &values, spans: &spans };
@@ -88,14 +92,14 @@ pub fn pairwise<N: AsRef<str>>(
             }
             frame.outline(&mut scene);
             if row + 1 == shown {
-                frame.ticks_below(&mut scene, 3);
+                frame.ticks_below(&mut scene, TICKS);
                 let at = (frame.area.x + 0.5 * frame.area.width, frame.area.bottom() + 38.0);
-                let label = super::font::shorten(names[column].as_ref(), LABEL, layout.side + GAP);
+                let label = font::shorten(names[column].as_ref(), LABEL, layout.side + GAP);
                 scene.text(at, label, LABEL, INK, Anchor::Middle);
             }
             if column == 0 && row > 0 {
-                frame.ticks_left(&mut scene, 3);
-                let label = super::font::shorten(names[row].as_ref(), LABEL, layout.side + GAP);
+                frame.ticks_left(&mut scene, TICKS);
+                let label = font::shorten(names[row].as_ref(), LABEL, layout.side + GAP);
                 let at = (16.0 + 0.7 * LABEL, frame.area.y + 0.5 * frame.area.height);
                 scene.text_upwards(at, label, LABEL, INK);
             }
@@ -139,9 +143,9 @@ struct Layout {
 impl Layout {
     const TOP: f64 = 46.0;
 
-    fn new(shown: usize, sets: &[Sample<'_>]) -> Self {
+    fn new(shown: usize, sets: &[Sample<'_>], numbers: f64) -> Self {
         let side = if shown == 1 { 340.0 } else { (880.0 / shown as f64).clamp(110.0, 240.0) };
-        let left = if shown == 1 { 24.0 } else { 88.0 };
+        let left = if shown == 1 { 24.0 } else { 16.0 + LABEL + 10.0 + numbers + 7.0 };
         let pitch = side + GAP;
         let right = left + pitch * shown as f64;
         let height = Self::TOP + pitch * shown as f64 + 70.0;
@@ -215,7 +219,7 @@ impl Sets<'_> {
                 if index == 0 {
                     scene.fill(placed(level.region()), shade);
                 }
-                scene.lines(placed(level.lines()), line_of(index, if index == 0 { 1.0 } else { 1.5 }));
+                scene.lines(placed(level.lines()), line_of(index, if index == 0 { 1.0 } else { 1.3 }));
             }
         }
     }

@@ -127,6 +127,9 @@ pub struct DistillConfig {
     pub skd_form: SkdForm,
     /// Rows of noise per step for SKD and teacher samples, 0 for the batch size; default 0.
     pub noise_batch: usize,
+    /// Teacher samples drawn once, before the first step, and used again and again; 0 draws fresh ones at every step (always so for
+    /// conditional flows); default 131072.
+    pub pool: usize,
     /// Take the SKD term every n-th step only; default 1.
     pub skd_every: u64,
     /// Standard deviation of the noise; default 1.
@@ -155,6 +158,7 @@ impl Default for DistillConfig {
             mismatch: Mismatch::Reorder,
             skd_form: SkdForm::Inverse,
             noise_batch: 0,
+            pool: 131_072,
             skd_every: 1,
             temperature: 1.0,
             outlier: 30.0,

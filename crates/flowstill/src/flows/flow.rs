@@ -165,6 +165,20 @@ impl Flow {
         }))
     }
 
+    /// Undo the steps of a range (counted from 0) alone, without the log-det; shapes are the caller's care.
+    pub(crate) fn inverse_steps(&self, range: std::ops::Range<usize>, state: Tensor<4>, context: Context<'_>) -> Tensor<4> {
+        let steps: Vec<_> = self.levels.iter().flat_map(|level| &level.steps).collect();
+        steps[range].iter().rev().fold(state, |state, step| step.inverse(state, context).0)
+    }
+
+    /// A number that changes whenever a saved value does; tells that a teacher stayed as it was.
+    pub fn fingerprint(&self) -> u64 {
+        let saved = self.params().into_iter().filter(|(_, param)| param.role() != crate::Role::Constant);
+        saved.flat_map(|(_, param)| param.values()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, value| {
+            (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+
     /// Log-density in nats, `[batch]`.
     ///
     /// # Errors
