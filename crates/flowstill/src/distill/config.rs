@@ -44,7 +44,7 @@ pub enum Mismatch {
     Reorder,
 }
 
-/// How SKD reaches the student's inverse (REFERENCE: the paper's; CaloFlow's z-pass; FARMER's and CaloFlow's x-pass).
+/// How SKD reaches the student's inverse: the paper's form, and the two of CaloFlow II (arXiv 2110.11377), its z-pass and its x-pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkdForm {

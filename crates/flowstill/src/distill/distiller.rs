@@ -47,9 +47,12 @@ impl Distillation {
                 "use a teacher trained on the same columns",
             ));
         }
-        let teacher = teacher.clone().frozen();
+        let teacher = teacher.clone().constant();
         let mut notes = Vec::new();
-        let ends = align_ends(student, &teacher, config, &mut notes)?;
+        let ends = match config.lkd > 0.0 || config.skd > 0.0 {
+            true => align_ends(student, &teacher, config, &mut notes)?,
+            false => Pair { student: own.steps(), teacher: theirs.steps(), student_order: None, teacher_order: None },
+        };
         let mut pairs = Vec::new();
         if config.ilkd > 0.0 || config.norm_control > 0.0 || (config.skd > 0.0 && config.skd_form == SkdForm::Trajectory) {
             let (aligned, repairs) = align(student, &teacher, config)?;

@@ -65,7 +65,7 @@ pub(super) fn draw(
         let samples = teacher.inverse(&latents, context)?.0;
         let good = rows_within(&samples, config.outlier);
         if good.len() == noise.uniform.len() {
-            return Ok(Draw { noise, samples });
+            return Ok(Draw { noise, samples: samples.without_autodiff() });
         }
         if good.is_empty() || context.is_some() && good.len() < rows {
             return Err(Error::NotFinite {

@@ -283,6 +283,14 @@ impl Flow {
         self
     }
 
+    /// A copy that is a constant on an autodiff tape: no gradient reaches it, and it computes by the very operations that a tracked flow
+    /// computes by (Burn fuses some, such as the softmax, only away from a tape), so that equal weights give equal bits.
+    pub fn constant(mut self) -> Self {
+        let still = |param: &mut Param| param.set(param.flat().clone().without_autodiff().autodiff());
+        self.params_mut().into_iter().for_each(|(_, param)| still(param));
+        self
+    }
+
     /// A copy that records nothing: the frozen teacher, and what runs after training.
     pub fn frozen(mut self) -> Self {
         self.params_mut().into_iter().for_each(|(_, param)| param.set(param.flat().clone().without_autodiff()));
