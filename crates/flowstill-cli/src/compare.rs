@@ -66,7 +66,6 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
     };
     let data = load_data(plan, given.as_ref(), options.quiet)?;
     preflight_all(plan, &data, given.as_ref())?;
-    open_run(plan, &options.run)?;
     let workshop = Workshop {
         data: &data,
         fingerprint: data.fingerprint(),
@@ -75,6 +74,12 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
         quiet: options.quiet,
     };
     let students: Vec<&ModelPlan> = plan.plain.iter().chain(&plan.variants).collect();
+    for &seed in &plan.seeds {
+        for model in plan.teacher.iter().chain(students.iter().copied()) {
+            workshop.check_folder(&model.with_seed(seed), &folder(&options.run, seed, &model.role))?;
+        }
+    }
+    open_run(plan, &options.run)?;
     let total = plan.seeds.len() * (students.len() + usize::from(plan.teacher.is_some()));
     let mut done = 0;
     let mut label = |seed: u64, role: &str| {

@@ -71,19 +71,17 @@ impl Workshop<'_> {
     /// What training, files and the distillation report.
     pub fn learn(&self, plan: &ModelPlan, teacher: Option<&Model>, folder: &Path, label: &str) -> Outcome<Learned> {
         interrupt::check()?;
-        let identity = self.identity(plan, teacher)?;
-        let run = RunFolder::create(folder)?;
+        let identity = self.identity(plan)? + &teacher_identity(plan, teacher);
         if let Some(report) = Report::read(folder)? {
             if report.identity != identity {
-                return Err(Failure::input(format!(
-                    "{}: holds a model of another recipe, data or teacher; use another run folder (--out), or remove this one",
-                    folder.display()
-                )));
+                return Err(foreign(folder));
             }
+            let run = RunFolder::create(folder)?;
             if run.flow().exists() {
                 return self.finished(report, &run, folder, label);
             }
         }
+        let run = RunFolder::create(folder)?;
         let mut progress = Progress::new(label, self.quiet);
         let teacher_flow = teacher.map(|model| &model.flow);
         let (flow, mut notes) = build(plan, self.data, teacher_flow)?;
@@ -121,7 +119,7 @@ impl Workshop<'_> {
         row.train_seconds = trained.report.seconds;
         row.differs = plan.differs.clone();
         let report = Report { identity, judged: self.judge.clone(), row, notes, plan: serde_json::json!(plan) };
-        pictures::of_model(&run, label);
+        pictures::of_model(&run, &format!("{}, seed {}: {}", plan.role, plan.train.seed, describe::flow(&plan.flow)));
         report.write(folder)?;
         progress.say(&format!("{label}: {}", report.row.summary()));
         Ok(Learned { model, report })
@@ -150,12 +148,34 @@ impl Workshop<'_> {
         Ok(Learned { model, report })
     }
 
-    /// What a finished model must agree with to be taken as it is.
-    fn identity(&self, plan: &ModelPlan, teacher: Option<&Model>) -> Outcome<String> {
-        let teacher = plan.distill.as_ref().and(teacher).map(|model| format!("{:016x}", model.flow.fingerprint()));
-        let parts = (&self.fingerprint, &plan.flow, &plan.train, &plan.distill, teacher);
+    /// Refuse a folder that holds a model of another plan, before anything is trained beside it.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn check_folder(&self, plan: &ModelPlan, folder: &Path) -> Outcome<()> {
+        match Report::read(folder)? {
+            Some(report) if !report.identity.starts_with(&self.identity(plan)?) => Err(foreign(folder)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a finished model must agree with to be taken as it is, the teacher aside.
+    fn identity(&self, plan: &ModelPlan) -> Outcome<String> {
+        let parts = (&self.fingerprint, &plan.flow, &plan.train, &plan.distill);
         serde_json::to_string(&parts).map_err(|error| Failure::run(format!("cannot describe the run: {error}")))
     }
+}
+
+fn teacher_identity(plan: &ModelPlan, teacher: Option<&Model>) -> String {
+    let teacher = plan.distill.as_ref().and(teacher);
+    teacher.map(|model| format!(" teacher {:016x}", model.flow.fingerprint())).unwrap_or_default()
+}
+
+fn foreign(folder: &Path) -> Failure {
+    Failure::input(format!(
+        "{}: holds a model of another recipe, data or teacher; use another run folder (--out), or remove this one",
+        folder.display()
+    ))
 }
 
 /// The folder of one model.

@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::overrides::Override;
 use crate::source::Source;
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use toml::Table;
 
 /// A recipe as typed; [`crate::plan::Plan`] is what it means.
@@ -103,12 +103,26 @@ impl Recipe {
         if let Some(toml::Value::String(path)) = self.data.get_mut("path")
             && !typed(&["data", "path"])
         {
-            *path = folder.join(&*path).to_string_lossy().into_owned();
+            *path = joined(folder, Path::new(&*path)).to_string_lossy().into_owned();
         }
         if let Some(file) = self.teacher.as_mut().and_then(|part| part.file.as_mut())
             && !typed(&["teacher", "file"])
         {
-            *file = folder.join(&*file);
+            *file = joined(folder, file);
         }
     }
+}
+
+/// `folder/path` without the detours of `..`, for messages that can be read.
+fn joined(folder: &Path, path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in folder.join(path).components() {
+        let steps_back = part == Component::ParentDir && matches!(out.components().next_back(), Some(Component::Normal(_)));
+        if steps_back {
+            out.pop();
+        } else {
+            out.push(part);
+        }
+    }
+    if out.as_os_str().is_empty() { PathBuf::from(".") } else { out }
 }

@@ -57,6 +57,10 @@ impl Source {
     }
 
     fn misfit(&self, mut path: Vec<String>, message: &str) -> Failure {
+        if let Some((choice, known)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`')) {
+            let hint = suggest::hint(choice, &suggest::quoted(known));
+            return self.fault(&path, format!("`{}`: no choice `{choice}`; {hint}", path.join(".")));
+        }
         let Some(rest) = message.strip_prefix("unknown field `") else {
             let key = path.join(".");
             return self.fault(&path, format!("`{key}`: {message}"));
@@ -71,19 +75,28 @@ impl Source {
 
     /// "file:line", or the `--set` that wrote it.
     fn place(&self, path: &[String]) -> String {
-        if let Some(set) = self.overrides.iter().rev().find(|set| path.starts_with(set.path())) {
+        let mut sets = self.overrides.iter().rev();
+        if let Some(set) = sets.clone().find(|set| set.path().len() <= path.len() && agree(set.path(), path)) {
             return format!("--set {set}");
         }
         let offset = DeTable::parse(&self.text).ok().and_then(|tree| locate(tree.get_ref(), path));
-        match offset {
-            Some(offset) => format!("{}:{}", self.name, self.line(offset)),
-            None => self.name.clone(),
+        match (offset, sets.find(|set| agree(set.path(), path))) {
+            (Some(offset), _) => format!("{}:{}", self.name, self.line(offset)),
+            // A table that only the command line made.
+            (None, Some(set)) => format!("--set {set}"),
+            (None, None) => self.name.clone(),
         }
     }
 
     fn line(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
     }
+}
+
+/// Whether one path leads through the other; an entry of a list may go by its name in a `--set` and by its number in a message.
+fn agree(set: &[String], path: &[String]) -> bool {
+    let number = |part: &String| part.bytes().all(|byte| byte.is_ascii_digit());
+    set.iter().zip(path).all(|(a, b)| a == b || (number(b) && !number(a)))
 }
 
 /// The offset of the deepest part of `path` that is written.

@@ -11,6 +11,7 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 pub fn hint(typed: &str, known: &[&str]) -> String {
     match nearest(typed, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
+        None if known.is_empty() => "there is none".to_string(),
         None => {
             let mut sorted = known.to_vec();
             sorted.sort_unstable();

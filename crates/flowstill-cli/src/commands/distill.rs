@@ -34,9 +34,11 @@ pub(super) fn run(args: &Distill, quiet: bool) -> Outcome<()> {
         }
     };
     preflight(student, &data, Some(&untrained))?;
-    open_run(&plan, &run)?;
     let workshop =
         Workshop { data: &data, fingerprint: data.fingerprint(), judge: &plan.judge, judge_again: false, quiet };
+    let place = folder(&run, seed, &student.role);
+    workshop.check_folder(student, &place)?;
+    open_run(&plan, &run)?;
     let teacher = match (given, &plan.teacher) {
         (Some(model), _) => model,
         (None, Some(teacher)) => {
@@ -48,7 +50,6 @@ pub(super) fn run(args: &Distill, quiet: bool) -> Outcome<()> {
         }
         (None, None) => return Err(missing(&plan.name, TEACHER)),
     };
-    let place = folder(&run, seed, &student.role);
     let learned = workshop.learn(student, Some(&teacher), &place, &student.role)?;
     show(&learned, &place, &args.recipe)
 }

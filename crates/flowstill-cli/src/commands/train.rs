@@ -19,10 +19,11 @@ pub(super) fn run(args: &Train, quiet: bool) -> Outcome<()> {
     stoppable();
     let data = load_data(&plan, None, quiet)?;
     let run = run_folder(&args.recipe, &plan);
-    open_run(&plan, &run)?;
     let workshop =
         Workshop { data: &data, fingerprint: data.fingerprint(), judge: &plan.judge, judge_again: false, quiet };
     let place = folder(&run, model.train.seed, &model.role);
+    workshop.check_folder(model, &place)?;
+    open_run(&plan, &run)?;
     let learned = workshop.learn(model, None, &place, &model.role)?;
     show(&learned, &place, &args.recipe)
 }

@@ -41,8 +41,22 @@ impl Store {
             (DOCUMENT.to_string(), document),
         ]);
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| internal(error.to_string()))?;
+        let bytes = with_sorted_header(&bytes).ok_or_else(|| internal("the header cannot be sorted".into()))?;
         write_atomically(path, &bytes)
     }
+}
+
+/// The same file with the keys of its header in order: safetensors writes metadata in the order of a hash map, which differs from process
+/// to process, and equal models shall be equal files.
+fn with_sorted_header(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (length, rest) = bytes.split_at_checked(8)?;
+    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+    let (header, data) = rest.split_at_checked(length)?;
+    let header: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header).ok()?;
+    let mut header = serde_json::to_vec(&header).ok()?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = u64::try_from(header.len()).ok()?.to_le_bytes();
+    Some([&length[..], &header, data].concat())
 }
 
 /// The tensors of a file, by name.
