@@ -1,6 +1,6 @@
 //! Decide which state of the student is compared with which state of the teacher, and in which order of the variables.
 
-use super::{AlignmentConfig, DistillConfig, Mismatch};
+use super::{AlignmentConfig, DistillConfig, Mismatch, SkdForm};
 use crate::bijectors::Reordering;
 use crate::bijectors::permute::{invert, take_channels};
 use crate::flows::Flow;
