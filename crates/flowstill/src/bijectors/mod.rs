@@ -18,7 +18,7 @@ pub use autoregressive::{MaskedAutoregressive, MaskedAutoregressiveConfig};
 pub use batchnorm::BatchNorm;
 pub use chain::{Chain, Inverted};
 pub use config::{BijectorConfig, build_all};
-pub use coupling::{Coupling, CouplingConfig};
+pub use coupling::{Coupling, CouplingConfig, Mask};
 pub use elementwise::{Elementwise, ElementwiseMap};
 pub use linear::Linear;
 pub use lu_linear::LuLinear;
