@@ -1,2 +1,33 @@
-//! Run the flowstill command line.
-fn main() {}
+//! Run the command `flowstill`.
+
+mod args;
+mod commands;
+mod compare;
+mod convert;
+mod describe;
+mod device;
+mod failure;
+mod interrupt;
+mod judge;
+mod learn;
+mod out;
+mod overrides;
+mod pictures;
+mod plan;
+mod progress;
+mod recipe;
+mod report;
+mod resolved;
+mod source;
+mod suggest;
+mod table;
+mod tables;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match commands::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

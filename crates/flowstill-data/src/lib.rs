@@ -1,1 +1,45 @@
-//! Placeholder.
+//! Read tables, split them, standardise them: everything between a file and the numbers a flow trains on.
+//!
+//! Host-side only: no tensors, no device. One call does the whole of it:
+//!
+//! ```
+//! use flowstill_data::{DataConfig, load};
+//!
+//! let mut config = DataConfig::default(); // the household table that ships inside this crate
+//! config.limit_rows = Some(1_000);
+//! let data = load(&config)?;
+//! assert_eq!((data.train.rows(), data.train.columns()), (1_000, 6));
+//! for step in &data.steps {
+//!     assert!(!step.is_empty()); // what was done to the rows, in plain words
+//! }
+//! # Ok::<(), flowstill_data::DataError>(())
+//! ```
+//!
+//! Rows are standardised. A density a flow assigns to a standardised row becomes one in the data's own units by adding
+//! [`Standardization::log_det`].
+#![deny(missing_docs)]
+
+mod atomic;
+mod clean;
+mod config;
+mod dataset;
+mod error;
+mod matrix;
+mod numpy;
+mod options;
+mod order;
+mod read;
+mod sets;
+mod split;
+mod standardize;
+mod table;
+
+pub use config::{DataConfig, Recurring, SetName};
+pub use dataset::{Context, Dataset, load};
+pub use error::{DataError, Result};
+pub use matrix::Matrix;
+pub use options::{Header, Issue, Missing, ReadOptions};
+pub use order::epoch_order;
+pub use sets::{FileInfo, Report, SetInfo, check, sets};
+pub use standardize::Standardization;
+pub use table::Table;

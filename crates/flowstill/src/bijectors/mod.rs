@@ -9,7 +9,7 @@ mod coupling;
 mod elementwise;
 mod linear;
 mod lu_linear;
-mod permute;
+pub(crate) mod permute;
 mod spline;
 mod univariate;
 

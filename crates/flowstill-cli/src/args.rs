@@ -1,0 +1,267 @@
+//! Define the command line.
+
+use crate::overrides::Override;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Distil big normalizing flows into small ones, and use them.
+///
+/// Results go to standard output, progress and notes to standard error. Exit codes: 0 done, 1 the run failed or was stopped, 2 the command
+/// or a file given to it is at fault.
+#[derive(Parser, Debug)]
+#[command(name = "flowstill", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Threads to compute with [default: one per core]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Say nothing on the way; errors are still told
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Train a teacher, distil it into small students, and compare them on a table that ships inside
+    Quickstart(Quickstart),
+    /// Train the teacher or the plain student of a recipe
+    Train(Train),
+    /// Train the student of a recipe with its teacher's help
+    Distill(Distill),
+    /// Train and judge teacher, plain student and every variant of a recipe over several seeds
+    Compare(Compare),
+    /// Measure a flow on data it has not seen
+    Evaluate(Evaluate),
+    /// Write the log-density of each row of a table
+    Score(Score),
+    /// Draw rows from a flow
+    Sample(Sample),
+    /// Say what a flow file holds
+    Inspect(Inspect),
+    /// List, check and describe tables
+    #[command(subcommand)]
+    Data(Data),
+    /// Print the completions of a shell
+    Completions(Completions),
+    /// Print this command line's reference as Markdown
+    Reference,
+}
+
+/// What every command with a recipe takes.
+#[derive(Args, Debug, Default)]
+pub struct RecipeArgs {
+    /// Set a value of the recipe, such as train.steps=500 or compare.variants.ilkd.ilkd=0.2; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<Override>,
+    /// The data's file or folder, in place of the recipe's data.path
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Where to compute, in place of the recipe's device
+    #[arg(long, value_name = "DEVICE", value_enum)]
+    pub device: Option<Device>,
+    /// The run folder [default: runs/NAME, NAME from the recipe]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// A graphics card, in a build that has one.
+    Gpu,
+}
+
+/// `quickstart`
+#[derive(Args, Debug)]
+pub struct Quickstart {
+    /// Seeds, one teacher and one set of students each [default: the recipe's]
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',')]
+    pub seeds: Vec<u64>,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+}
+
+/// `train`
+#[derive(Args, Debug)]
+pub struct Train {
+    /// The recipe, a TOML file
+    #[arg(value_name = "RECIPE")]
+    pub path: PathBuf,
+    /// Which of its models
+    #[arg(long, value_enum, default_value = "teacher")]
+    pub model: Which,
+    /// The seed, in place of train.seed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+}
+
+/// Which model of a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// The big one.
+    Teacher,
+    /// The small one, on data alone.
+    Student,
+}
+
+/// `distill`
+#[derive(Args, Debug)]
+pub struct Distill {
+    /// The recipe, a TOML file
+    #[arg(value_name = "RECIPE")]
+    pub path: PathBuf,
+    /// The teacher's flow file [default: the recipe's teacher.file, else the run folder's teacher, which is trained if it is not there]
+    #[arg(long, value_name = "FLOW")]
+    pub teacher: Option<PathBuf>,
+    /// A variant of [[compare.variants]] in place of [distill] alone
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// The seed, in place of train.seed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+}
+
+/// `compare`
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// The recipe, a TOML file
+    #[arg(value_name = "RECIPE")]
+    pub path: PathBuf,
+    /// Seeds, in place of compare.seeds
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',')]
+    pub seeds: Vec<u64>,
+    /// Train and compare these variants alone, beside teacher and plain student
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Judge models that are finished already once more
+    #[arg(long)]
+    pub judge_again: bool,
+    #[command(flatten)]
+    pub recipe: RecipeArgs,
+}
+
+/// `evaluate`
+#[derive(Args, Debug)]
+pub struct Evaluate {
+    /// The flow file
+    pub flow: PathBuf,
+    /// A table, all of whose rows count; or set=NAME[,KEY=VALUE...], whose split counts, with any key of a recipe's [data]
+    #[arg(long, value_name = "FILE|set=NAME", required_unless_present = "recipe")]
+    pub data: Option<String>,
+    /// A recipe whose [data] to use
+    #[arg(long, value_name = "RECIPE", conflicts_with = "data")]
+    pub recipe: Option<PathBuf>,
+    /// Which rows of a set or recipe
+    #[arg(long, value_enum, default_value = "test")]
+    pub split: Split,
+    /// Samples for the two-sample tests, 0 for none
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub samples: usize,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Split {
+    /// What the flow was fitted to.
+    Train,
+    /// What its weights were chosen by.
+    Validation,
+    /// What it has not seen.
+    Test,
+}
+
+/// `score`
+#[derive(Args, Debug)]
+pub struct Score {
+    /// The flow file
+    pub flow: PathBuf,
+    /// The table: .csv, .npy, .parquet and others; its columns are found by name, or taken in order if it has none
+    pub file: PathBuf,
+    /// The file to write, .csv, .npy or .parquet [default: CSV on standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `sample`
+#[derive(Args, Debug)]
+pub struct Sample {
+    /// The flow file
+    pub flow: PathBuf,
+    /// Rows to draw; with --context, for each of its rows [default: 1000, with --context 1]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub rows: Option<usize>,
+    /// The seed; the same seed draws the same rows
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Standard deviation of the noise: below 1 keeps to what is likely
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    pub temperature: f64,
+    /// A table of conditioning values, for a flow that has a context
+    #[arg(long, value_name = "FILE")]
+    pub context: Option<PathBuf>,
+    /// The file to write, .csv, .npy or .parquet [default: CSV on standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `inspect`
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The flow file
+    pub flow: PathBuf,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `data`
+#[derive(Subcommand, Debug)]
+pub enum Data {
+    /// List the tables that are known, and where they come from
+    List {
+        /// Print one JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prepare a table and compare its shape with the published one
+    Check {
+        /// The set's name; see `flowstill data list`
+        set: String,
+        /// Its file, or the folder that holds it
+        path: Option<PathBuf>,
+        /// Print one JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a table holds and what its preparation does
+    Describe {
+        /// A table, or set=NAME[,KEY=VALUE...] with any key of a recipe's [data]
+        #[arg(value_name = "FILE|set=NAME")]
+        data: String,
+        /// Print one JSON object on standard output
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `completions`
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,112 @@
+//! `flowstill data`: list, check and describe tables.
+
+use crate::args::Data;
+use crate::failure::{Failure, Outcome};
+use crate::{convert, out, suggest, tables};
+use flowstill_data::{SetName, check, sets};
+use flowstill_metrics::{Align, text_table};
+use serde_json::json;
+use std::path::Path;
+
+pub(super) fn run(command: &Data) -> Outcome<()> {
+    match command {
+        Data::List { json } => list(*json),
+        Data::Check { set, path, json } => check_set(set, path.as_deref(), *json),
+        Data::Describe { data, json } => describe(data, *json),
+    }
+}
+
+fn list(as_json: bool) -> Outcome<()> {
+    if as_json {
+        let all = sets().iter().map(|set| {
+            let files: Vec<_> = set
+                .files
+                .iter()
+                .map(|file| json!({ "name": file.name, "content": file.content, "columns": file.columns }))
+                .collect();
+            json!({
+                "name": set.name, "dimensions": set.dimensions, "rows": set.rows, "origin": set.origin,
+                "licence": set.licence, "files": files,
+            })
+        });
+        return out::print_json(&json!({ "sets": all.collect::<Vec<_>>() }));
+    }
+    let unknown = |number: usize| if number == 0 { "-".to_string() } else { number.to_string() };
+    let rows: Vec<Vec<String>> = sets()
+        .iter()
+        .map(|set| {
+            let [train, validation, test] = set.rows.map(unknown);
+            vec![set.name.to_string(), unknown(set.dimensions), train, validation, test, set.origin.into()]
+        })
+        .collect();
+    let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
+    let mut text = text_table(&["set", "columns", "train", "validation", "test", "from"], &rows, &align);
+    text.push_str("\nfiles that each is read from, under the folder that `path` names:\n");
+    for set in sets() {
+        let files = match set.files {
+            [] => "ships inside".to_string(),
+            files => files.iter().map(|file| file.name).collect::<Vec<_>>().join("; or "),
+        };
+        text.push_str(&format!("  {:10} {files} ({})\n", set.name.to_string(), set.licence));
+    }
+    out::print(&text)
+}
+
+fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
+    let name: SetName = set.parse().map_err(|error: flowstill_data::DataError| {
+        match suggest::nearest(set, SetName::ALL.map(SetName::as_str)) {
+            Some(near) => Failure::input(format!("data check: no set `{set}`; did you mean `{near}`?")),
+            None => error.into(),
+        }
+    })?;
+    let report = check(name, path)?;
+    let agrees = report.differences.is_empty();
+    if as_json {
+        out::print_json(&json!({
+            "set": name.to_string(), "dimensions": report.dimensions, "rows": report.rows, "agrees": agrees,
+            "differences": report.differences, "steps": report.steps,
+        }))?;
+    } else {
+        let [train, validation, test] = report.rows;
+        let mut text = format!("{name}: {} columns, {train} train, {validation} validation, {test} test rows\n", report.dimensions);
+        report.steps.iter().for_each(|step| text.push_str(&format!("  {step}\n")));
+        match agrees {
+            true => text.push_str("agrees with the published shape\n"),
+            false => report.differences.iter().for_each(|line| text.push_str(&format!("differs: {line}\n"))),
+        }
+        out::print(&text)?;
+    }
+    match agrees {
+        true => Ok(()),
+        false => Err(Failure::run(format!("{name}: the table differs from the published one in {} ways", report.differences.len()))),
+    }
+}
+
+fn describe(text: &str, as_json: bool) -> Outcome<()> {
+    let data = convert::load(&tables::data_config(text)?)?;
+    let rows = [data.training.train.len(), data.training.validation.len(), data.test.len()];
+    let scales = &data.standardization;
+    if as_json {
+        return out::print_json(&json!({
+            "source": data.source, "columns": data.names, "context_columns": data.context_names,
+            "rows": { "train": rows[0], "validation": rows[1], "test": rows[2] },
+            "mean": scales.mean, "std": scales.std, "log_det_of_standardization_nats": scales.log_det(),
+            "steps": data.steps,
+        }));
+    }
+    let values = data.training.train.values();
+    let columns = data.names.len();
+    let cells = data.names.iter().enumerate().map(|(at, name)| {
+        let own = values.iter().skip(at).step_by(columns);
+        let (low, high) = own.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+        let raw = |value: f32| format!("{:.5}", f64::from(value) * scales.std[at] + scales.mean[at]);
+        vec![name.clone(), format!("{:.5}", scales.mean[at]), format!("{:.5}", scales.std[at]), raw(low), raw(high)]
+    });
+    let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
+    let table = text_table(&["column", "mean", "deviation", "train min", "train max"], &cells.collect::<Vec<_>>(), &align);
+    let steps: String = data.steps.iter().map(|step| format!("  {step}\n")).collect();
+    out::print(&format!(
+        "{}\n{} train, {} validation, {} test rows\n{steps}\n{table}",
+        data.source, rows[0], rows[1], rows[2]
+    ))
+}

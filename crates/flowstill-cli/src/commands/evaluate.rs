@@ -1,0 +1,83 @@
+//! `flowstill evaluate`: how well a flow does on data it has not seen.
+
+use crate::args::{Evaluate, Split};
+use crate::failure::{Failure, Outcome};
+use crate::judge::{JudgeConfig, judge};
+use crate::{device, out, tables};
+use flowstill::file;
+use flowstill::model::Model;
+use flowstill::train::Rows;
+use std::path::Path;
+
+pub(super) fn run(args: &Evaluate) -> Outcome<()> {
+    let model = file::load(&args.flow, &device::current())?;
+    let (rows, data) = rows(args, &model)?;
+    if rows.len() < 2 {
+        return Err(Failure::input(format!("{data}: expected at least 2 rows to evaluate on, got {}", rows.len())));
+    }
+    let config = JudgeConfig { samples: args.samples, ..JudgeConfig::default() };
+    config.check().map_err(|message| Failure::input(message.replace("judge.", "--")))?;
+    let verdict = judge(&model, &rows, &config)?;
+    if args.json {
+        let mut value = serde_json::json!(verdict);
+        value["log_likelihood_nats"] = (-verdict.test_nll_nats_data_units).into();
+        value["log_likelihood_nats_standardised"] = (-verdict.test_nll_nats).into();
+        value["rows"] = verdict.test_rows.into();
+        value["rows_not_finite"] = verdict.test_rows_not_finite.into();
+        value["parameters"] = model.flow.parameter_count().into();
+        value["data"] = data.into();
+        if let Some(object) = value.as_object_mut() {
+            object.retain(|key, _| !key.starts_with("test_"));
+        }
+        return out::print_json(&value);
+    }
+    let optional = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
+    let rate = |value: Option<f64>| value.map_or("-".into(), crate::table::thousands);
+    let lines = [
+        ("data", data),
+        ("rows", format!("{} ({} not finite)", verdict.test_rows, verdict.test_rows_not_finite)),
+        (
+            "log-likelihood",
+            format!("{:.4} ± {:.4} nats (2 se), data's own units", -verdict.test_nll_nats_data_units, 2.0 * verdict.standard_error),
+        ),
+        ("  standardised", format!("{:.4} nats, as papers quote it", -verdict.test_nll_nats)),
+        ("C2ST", format!("{} ± {} (0.5: samples pass for data)", optional(verdict.c2st, 4), optional(verdict.c2st_standard_error.map(|e| 2.0 * e), 4))),
+        ("MMD^2", format!("{} ± {}", optional(verdict.mmd2, 6), optional(verdict.mmd2_standard_error.map(|e| 2.0 * e), 6))),
+        ("round trip", verdict.round_trip_error.map_or("not finite".into(), |v| format!("max |x - f^-1(f(x))| = {v:.1e}"))),
+        ("log_prob", format!("{} rows/s, {} ms a row", rate(verdict.log_prob_rows_per_second), optional(verdict.log_prob_latency_ms, 3))),
+        ("sample", format!("{} rows/s, {} ms a row", rate(verdict.sample_rows_per_second), optional(verdict.sample_latency_ms, 3))),
+        ("parameters", model.flow.parameter_count().to_string()),
+    ];
+    out::print(&lines.map(|(name, value)| format!("{name:15} {value}\n")).concat())
+}
+
+/// The rows to judge on, standardised as the flow wants them, and what they are called.
+fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
+    let config = match (&args.recipe, &args.data) {
+        (Some(path), _) => crate::plan::Plan::new(&crate::recipe::read_file(path, Vec::new())?)?.data,
+        (None, Some(text)) if text.starts_with("set=") => tables::data_config(text)?,
+        (None, text) => {
+            let path = Path::new(text.as_deref().unwrap_or_default());
+            let raw = tables::read_for(model, path)?;
+            return Ok((standardised(model, &raw)?, path.display().to_string()));
+        }
+    };
+    let data = tables::load_for(model, &config)?;
+    let (rows, split) = match args.split {
+        Split::Train => (data.training.train, "train"),
+        Split::Validation => (data.training.validation, "validation"),
+        Split::Test => (data.test, "test"),
+    };
+    Ok((rows, format!("{} split of {}", split, data.source)))
+}
+
+fn standardised(model: &Model, raw: &tables::RawRows) -> Outcome<Rows> {
+    let scale = |values: &[f64], mean: &[f64], std: &[f64]| -> Vec<f32> {
+        let one = |(at, value): (usize, &f64)| ((value - mean[at % mean.len()]) / std[at % std.len()]) as f32;
+        values.iter().enumerate().map(one).collect()
+    };
+    let s = &model.standardization;
+    let values = scale(&raw.values, &s.mean, &s.std);
+    let context = scale(&raw.context, &s.context_mean, &s.context_std);
+    Ok(Rows::with_context(values, model.columns(), context, model.context_columns())?)
+}

@@ -1,0 +1,143 @@
+//! Hand each command to its room.
+
+mod compare;
+mod data;
+mod distill;
+mod evaluate;
+mod inspect;
+mod quickstart;
+mod reference;
+mod sample;
+mod score;
+mod train;
+
+use crate::args::{Cli, Command, Device, RecipeArgs};
+use crate::failure::{Failure, Outcome, one_line};
+use crate::overrides::Override;
+use crate::plan::Plan;
+use crate::{interrupt, out};
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::path::PathBuf;
+use toml::Value;
+
+/// Read the command line and run it.
+///
+/// # Errors
+/// What the command reports.
+pub fn run() -> Outcome<()> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    if let Some(threads) = cli.threads {
+        if threads == 0 {
+            return Err(Failure::input("--threads: expected at least 1, got 0; leave it out to use every core"));
+        }
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|error| Failure::run(format!("--threads: {error}")))?;
+    }
+    match cli.command {
+        Command::Quickstart(args) => quickstart::run(&args, cli.quiet),
+        Command::Train(args) => train::run(&args, cli.quiet),
+        Command::Distill(args) => distill::run(&args, cli.quiet),
+        Command::Compare(args) => compare::run(&args, cli.quiet),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Data(command) => data::run(&command),
+        Command::Completions(args) => reference::completions(args.shell),
+        Command::Reference => reference::print(),
+    }
+}
+
+/// Help and version are results; anything else is one line about what was typed.
+fn usage(error: &clap::Error) -> Outcome<()> {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => out::print(&text),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Failure::input("expected a command, got none; see `flowstill --help`"))
+        }
+        _ => {
+            let told = text.lines().take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>().join("\n");
+            let told = one_line(told.trim_start_matches("error: "));
+            Err(Failure::input(format!("{}; see --help", told.trim_end_matches("; For more information, try '--help'."))))
+        }
+    }
+}
+
+/// The overrides that the options of a recipe command stand for; later ones win.
+fn overrides(args: &RecipeArgs, seeds: &[u64], seed: Option<u64>) -> Vec<Override> {
+    let mut all = args.set.clone();
+    if let Some(data) = &args.data {
+        all.push(Override::new(&["data", "path"], data.to_string_lossy().into_owned()));
+    }
+    if let Some(device) = args.device {
+        all.push(Override::new(&["device"], if device == Device::Cpu { "cpu" } else { "gpu" }));
+    }
+    if !seeds.is_empty() {
+        let seeds: Vec<Value> = seeds.iter().map(|&seed| Value::Integer(i64::try_from(seed).unwrap_or(i64::MAX))).collect();
+        all.push(Override::new(&["compare", "seeds"], seeds));
+    }
+    if let Some(seed) = seed {
+        all.push(Override::new(&["train", "seed"], i64::try_from(seed).unwrap_or(i64::MAX)));
+    }
+    all
+}
+
+/// `--out`, or `runs/NAME`.
+fn run_folder(args: &RecipeArgs, plan: &Plan) -> PathBuf {
+    args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&plan.name))
+}
+
+/// Say where an override of a common section does not reach, because a part of the recipe says otherwise.
+fn tell_shadowed(read: &crate::recipe::Read) {
+    let recipe = &read.recipe;
+    let holds = |table: &toml::Table, path: &[String]| {
+        let mut value = path.first().and_then(|key| table.get(key));
+        for key in path.iter().skip(1) {
+            value = value.and_then(|value| value.get(key));
+        }
+        value.cloned()
+    };
+    for set in read.source.overrides().iter().filter(|set| set.path().first().is_some_and(|part| part == "train")) {
+        for (name, part) in [("teacher", &recipe.teacher), ("student", &recipe.student)] {
+            let own = part.as_ref().and_then(|part| holds(&part.train, &set.path()[1..]));
+            if let Some(value) = own {
+                let key = set.path().join(".");
+                out::note(&format!("--set {set} does not reach the {name}: the recipe has {name}.{key} = {value}; set that as well"));
+            }
+        }
+    }
+}
+
+/// Read and check a recipe file.
+fn plan(path: &std::path::Path, overrides: Vec<Override>) -> Outcome<Plan> {
+    let read = crate::recipe::read_file(path, overrides)?;
+    tell_shadowed(&read);
+    Plan::new(&read)
+}
+
+/// Listen for Ctrl-C; only commands that can go on later do.
+fn stoppable() {
+    interrupt::listen();
+}
+
+/// Write rows to a file by its ending, or as CSV to standard output.
+fn write_table(names: Vec<String>, values: Vec<f64>, out: Option<&std::path::Path>) -> Outcome<()> {
+    if let Some(path) = out {
+        return Ok(flowstill_data::Table::new(names, values)?.write(path)?);
+    }
+    // In parts, so that a reader that wants the first rows alone does not wait for the text of all.
+    let columns = names.len().max(1);
+    out::print(&format!("{}\n", names.join(",")))?;
+    for part in values.chunks(columns * 4096) {
+        let lines = part.chunks(columns).map(|row| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n");
+        out::print(&lines.collect::<String>())?;
+    }
+    Ok(())
+}

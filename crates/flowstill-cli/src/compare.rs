@@ -1,0 +1,141 @@
+//! Run a whole comparison: every seed's teacher, plain student and variants, then one table.
+
+use crate::convert::{self, Prepared};
+use crate::failure::{Failure, Outcome};
+use crate::learn::{Learned, Workshop, build, folder, preflight};
+use crate::plan::{ModelPlan, PLAIN, Plan, TEACHER, missing};
+use crate::report::{Comparison, Row, summarise};
+use crate::{out, pictures, resolved, table};
+use flowstill::file::{self, write_atomically};
+use flowstill::model::Model;
+use std::path::{Path, PathBuf};
+
+/// What the command line says beside the recipe.
+pub struct Options {
+    /// The run folder.
+    pub run: PathBuf,
+    /// Judge finished models again.
+    pub judge_again: bool,
+    /// Say nothing on the way.
+    pub quiet: bool,
+}
+
+/// The run folder with its resolved recipe.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn open_run(plan: &Plan, run: &Path) -> Outcome<()> {
+    std::fs::create_dir_all(run)
+        .map_err(|error| Failure::run(format!("{}: cannot make the folder: {error}; choose another with --out", run.display())))?;
+    Ok(write_atomically(&run.join("recipe.toml"), resolved::resolved(plan)?.as_bytes())?)
+}
+
+/// Load the table, in the units of a given teacher.
+///
+/// # Errors
+/// What the table's reader reports.
+pub fn load_data(plan: &Plan, teacher: Option<&Model>, quiet: bool) -> Outcome<Prepared> {
+    let data = convert::load(&plan.data)?;
+    if !quiet {
+        let parts = [data.training.train.len(), data.training.validation.len(), data.test.len()];
+        let [train, validation, test] = parts;
+        out::error_line(&format!(
+            "data: {}; {} columns, {train} train, {validation} validation, {test} test rows",
+            data.source,
+            data.names.len()
+        ));
+    }
+    let Some(teacher) = teacher else { return Ok(data) };
+    if data.standardization != teacher.standardization {
+        out::note("the teacher standardises otherwise than this data; everything is brought to the teacher's units");
+    }
+    data.in_units_of(&teacher.standardization)
+}
+
+/// Run it all, and write the run folder's table and pictures.
+///
+/// # Errors
+/// What any model reports; finished models stay, and the next call goes on from there.
+pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
+    crate::device::check(&plan.device)?;
+    plan.student()?;
+    let given = match (&plan.teacher, &plan.teacher_file) {
+        (None, Some(path)) => Some(file::load(path, &crate::device::current())?),
+        (None, None) => return Err(missing(&plan.name, TEACHER)),
+        (Some(_), _) => None,
+    };
+    let data = load_data(plan, given.as_ref(), options.quiet)?;
+    preflight_all(plan, &data, given.as_ref())?;
+    open_run(plan, &options.run)?;
+    let workshop = Workshop {
+        data: &data,
+        fingerprint: data.fingerprint(),
+        judge: &plan.judge,
+        judge_again: options.judge_again,
+        quiet: options.quiet,
+    };
+    let students: Vec<&ModelPlan> = plan.plain.iter().chain(&plan.variants).collect();
+    let total = plan.seeds.len() * (students.len() + usize::from(plan.teacher.is_some()));
+    let mut done = 0;
+    let mut label = |seed: u64, role: &str| {
+        done += 1;
+        format!("[{done}/{total}] seed {seed} {role}")
+    };
+    let mut rows = Vec::new();
+    let mut shown: Vec<(String, Model)> = Vec::new();
+    let mut first_seed: Vec<Learned> = Vec::new();
+    let given = given.map(|model| workshop.given(model, "teacher (from its file)")).transpose()?;
+    rows.extend(given.as_ref().map(|teacher| teacher.report.row.clone()));
+    for (index, &seed) in plan.seeds.iter().enumerate() {
+        let trained = match &plan.teacher {
+            Some(teacher) => {
+                let place = folder(&options.run, seed, TEACHER);
+                Some(workshop.learn(&teacher.with_seed(seed), None, &place, &label(seed, TEACHER))?)
+            }
+            None => None,
+        };
+        rows.extend(trained.as_ref().map(|teacher| teacher.report.row.clone()));
+        let teacher = trained.as_ref().or(given.as_ref()).map(|learned| &learned.model);
+        let mut learned = Vec::new();
+        for student in &students {
+            let place = folder(&options.run, seed, &student.role);
+            let one = workshop.learn(&student.with_seed(seed), teacher, &place, &label(seed, &student.role))?;
+            rows.push(one.report.row.clone());
+            learned.push(one);
+        }
+        if index == 0 {
+            shown.extend(teacher.map(|model| (TEACHER.to_string(), model.clone())));
+            first_seed = learned;
+        }
+    }
+    let comparison = Comparison {
+        name: plan.name.clone(),
+        data: data.source.clone(),
+        seeds: plan.seeds.clone(),
+        summary: summarise(&rows),
+        rows,
+        run: options.run.display().to_string(),
+    };
+    // Of the distilled students the picture shows one, chosen as a user would have to: on the validation split.
+    let best = comparison.best_distilled().map(|summary| summary.role.clone());
+    let wanted = |row: &Row| row.role == PLAIN || Some(&row.role) == best.as_ref();
+    let picked = first_seed.into_iter().filter(|learned| wanted(&learned.report.row));
+    shown.extend(picked.map(|learned| (learned.report.row.role.clone(), learned.model)));
+    write_atomically(&options.run.join("comparison.json"), (out::json(&comparison)? + "\n").as_bytes())?;
+    write_atomically(&options.run.join("comparison.md"), table::markdown(&comparison).as_bytes())?;
+    let place = |role: &str, seed: u64| folder(&options.run, seed, role);
+    pictures::of_comparison(&options.run, &comparison, &data, &place, &shown)?;
+    Ok(comparison)
+}
+
+/// Build every model once, untrained, so that a misfit is told now and not after hours.
+fn preflight_all(plan: &Plan, data: &Prepared, given: Option<&Model>) -> Outcome<()> {
+    let teacher = match (&plan.teacher, given) {
+        (Some(teacher), _) => Some(build(teacher, data, None)?.0),
+        (None, given) => given.map(|model| model.flow.clone()),
+    };
+    for student in plan.plain.iter().chain(&plan.variants) {
+        preflight(student, data, teacher.as_ref()).map_err(|failure| failure.within(&format!("student {}", student.role)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Bring a prepared table to the shapes that the library trains on.
+
+use crate::failure::{Failure, Outcome};
+use flowstill::model::Standardization;
+use flowstill::train::{Rows, TrainingData};
+use flowstill_data::{DataConfig, Dataset, Matrix};
+
+/// A data set on the library's side of the border.
+pub struct Prepared {
+    /// The modelled columns.
+    pub names: Vec<String>,
+    /// The conditioning columns.
+    pub context_names: Vec<String>,
+    /// What the flow sees of the data's units.
+    pub standardization: Standardization,
+    /// Rows to learn from and to choose by.
+    pub training: TrainingData,
+    /// Rows to report on; nothing is chosen by them.
+    pub test: Rows,
+    /// Where it comes from.
+    pub source: String,
+    /// What was done to the rows.
+    pub steps: Vec<String>,
+}
+
+/// Load a table and convert it.
+///
+/// # Errors
+/// What the table's reader reports.
+pub fn load(config: &DataConfig) -> Outcome<Prepared> {
+    prepare(flowstill_data::load(config)?)
+}
+
+fn prepare(data: Dataset) -> Outcome<Prepared> {
+    let Dataset { names, train, validation, test, context, standardization, steps, source, .. } = data;
+    let mut context_names = Vec::new();
+    let mut scales = Standardization {
+        mean: standardization.mean,
+        std: standardization.std,
+        context_mean: Vec::new(),
+        context_std: Vec::new(),
+    };
+    let [mut beside_train, mut beside_validation, mut beside_test] = [None, None, None];
+    if let Some(context) = context {
+        context_names = context.names;
+        scales.context_mean = context.standardization.mean;
+        scales.context_std = context.standardization.std;
+        beside_train = Some(context.train);
+        beside_validation = Some(context.validation);
+        beside_test = Some(context.test);
+    }
+    Ok(Prepared {
+        names,
+        context_names,
+        standardization: scales,
+        training: TrainingData { train: rows(train, beside_train)?, validation: rows(validation, beside_validation)? },
+        test: rows(test, beside_test)?,
+        source,
+        steps,
+    })
+}
+
+fn rows(matrix: Matrix, context: Option<Matrix>) -> Outcome<Rows> {
+    let columns = matrix.columns();
+    let width = context.as_ref().map_or(0, Matrix::columns);
+    let context = context.map(Matrix::into_values).unwrap_or_default();
+    Ok(Rows::with_context(matrix.into_values(), columns, context, width)?)
+}
+
+impl Prepared {
+    /// The same rows in the units of another standardisation: a student works in its teacher's.
+    ///
+    /// # Errors
+    /// When the columns do not fit.
+    pub fn in_units_of(mut self, other: &Standardization) -> Outcome<Self> {
+        let own = &self.standardization;
+        if own.mean.len() != other.mean.len() || own.context_mean.len() != other.context_mean.len() {
+            return Err(Failure::input(format!(
+                "teacher: expected a flow over {} columns with {} conditioning ones, got {} and {}; use a teacher trained on the same columns",
+                own.mean.len(),
+                own.context_mean.len(),
+                other.mean.len(),
+                other.context_mean.len()
+            )));
+        }
+        if own == other {
+            return Ok(self);
+        }
+        let change = |rows: &Rows| -> Outcome<Rows> {
+            let values = rescale(rows.values(), (&own.mean, &own.std), (&other.mean, &other.std));
+            let from = (&own.context_mean, &own.context_std);
+            let context = rescale(rows.context_values(), from, (&other.context_mean, &other.context_std));
+            Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?)
+        };
+        let training = TrainingData {
+            train: change(&self.training.train)?,
+            validation: change(&self.training.validation)?,
+        };
+        let test = change(&self.test)?;
+        self.training = training;
+        self.test = test;
+        self.standardization = other.clone();
+        Ok(self)
+    }
+
+    /// A number that changes whenever any row does.
+    pub fn fingerprint(&self) -> String {
+        let parts = [&self.training.train, &self.training.validation, &self.test].map(Rows::fingerprint);
+        format!("{:016x}-{:016x}-{:016x}", parts[0], parts[1], parts[2])
+    }
+}
+
+type Scale<'a> = (&'a Vec<f64>, &'a Vec<f64>);
+
+fn rescale(values: &[f32], from: Scale<'_>, to: Scale<'_>) -> Vec<f32> {
+    let width = from.0.len().max(1);
+    let one = |(index, &value): (usize, &f32)| {
+        let at = index % width;
+        ((f64::from(value) * from.1[at] + from.0[at] - to.0[at]) / to.1[at]) as f32
+    };
+    values.iter().enumerate().map(one).collect()
+}

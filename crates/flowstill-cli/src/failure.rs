@@ -1,0 +1,84 @@
+//! Say in one line why a command failed, and whose fault decides the exit code.
+
+use flowstill_data::DataError;
+use flowstill_metrics::MetricError;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was typed, or a file that was given, is at fault: exit code 2.
+    Input(String),
+    /// The run failed: exit code 1.
+    Run(String),
+    /// Whoever read standard output has gone; there is nobody to tell.
+    Silent,
+}
+
+/// The result of every command.
+pub type Outcome<T> = Result<T, Failure>;
+
+impl Failure {
+    /// A fault in what the user gave.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::Input(message.into())
+    }
+
+    /// A fault of the run.
+    pub fn run(message: impl Into<String>) -> Self {
+        Self::Run(message.into())
+    }
+
+    /// The same with more said in front.
+    pub fn within(self, place: &str) -> Self {
+        match self {
+            Self::Input(message) => Self::Input(format!("{place}: {message}")),
+            Self::Run(message) => Self::Run(format!("{place}: {message}")),
+            Self::Silent => Self::Silent,
+        }
+    }
+
+    /// Tell the user, on one line, and give the exit code.
+    pub fn report(&self) -> ExitCode {
+        let (message, code) = match self {
+            Self::Input(message) => (message, 2),
+            Self::Run(message) => (message, 1),
+            Self::Silent => return ExitCode::SUCCESS,
+        };
+        crate::out::error_line(&format!("error: {}", one_line(message)));
+        ExitCode::from(code)
+    }
+}
+
+/// Join the lines of a message, so that scripts can read errors line by line.
+pub fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+impl From<flowstill::Error> for Failure {
+    fn from(error: flowstill::Error) -> Self {
+        let missing = matches!(&error, flowstill::Error::Io { source, .. } if source.kind() == ErrorKind::NotFound);
+        match error.is_input() || missing {
+            true => Self::Input(error.to_string()),
+            false => Self::Run(error.to_string()),
+        }
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        match &error {
+            DataError::Io { action, source, .. } if *action != "read" && source.kind() != ErrorKind::NotFound => {
+                Self::Run(error.to_string())
+            }
+            _ => Self::Input(error.to_string()),
+        }
+    }
+}
+
+impl From<MetricError> for Failure {
+    fn from(error: MetricError) -> Self {
+        Self::Run(error.to_string())
+    }
+}

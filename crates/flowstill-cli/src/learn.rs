@@ -1,0 +1,164 @@
+//! Train one model of an experiment, judge it, and leave its folder complete.
+
+use crate::convert::Prepared;
+use crate::failure::{Failure, Outcome};
+use crate::judge::{JudgeConfig, Verdict, judge_test};
+use crate::plan::ModelPlan;
+use crate::progress::Progress;
+use crate::report::{Report, Row};
+use crate::{describe, interrupt, pictures};
+use flowstill::distill::{DistillConfig, Distillation, prepare_student};
+use flowstill::file::{self, TrainingFacts};
+use flowstill::flows::Flow;
+use flowstill::model::Model;
+use flowstill::train::{NegativeLogLikelihood, Objective, RunFolder, train};
+use std::path::{Path, PathBuf};
+
+/// What stays the same over the models of a run.
+pub struct Workshop<'a> {
+    /// The table.
+    pub data: &'a Prepared,
+    /// [`Prepared::fingerprint`], made once.
+    pub fingerprint: String,
+    /// How models are judged.
+    pub judge: &'a JudgeConfig,
+    /// Judge finished models again.
+    pub judge_again: bool,
+    /// Say nothing on the way.
+    pub quiet: bool,
+}
+
+/// A model in its finished state.
+pub struct Learned {
+    /// The model, as its file holds it.
+    pub model: Model,
+    /// What is told of it.
+    pub report: Report,
+}
+
+/// Build an untrained student or teacher, with what it inherits.
+///
+/// # Errors
+/// Settings that do not fit the data or the teacher.
+pub fn build(plan: &ModelPlan, data: &Prepared, teacher: Option<&Flow>) -> Outcome<(Flow, Vec<String>)> {
+    let seed = plan.train.seed;
+    let architecture = plan.flow.assemble(data.names.len(), data.context_names.len(), seed)?;
+    let flow = Flow::new(&architecture, seed, &crate::device::current())?;
+    match (&plan.distill, teacher) {
+        (Some(config), Some(teacher)) => Ok(prepare_student(flow, teacher, config)?),
+        _ => Ok((flow, Vec::new())),
+    }
+}
+
+/// Find out that a model cannot be built or brought together with its teacher before anything is trained for hours.
+///
+/// # Errors
+/// As [`build`], and what the alignment reports.
+pub fn preflight(plan: &ModelPlan, data: &Prepared, teacher: Option<&Flow>) -> Outcome<()> {
+    let (flow, _) = build(plan, data, teacher)?;
+    if let (Some(config), Some(teacher)) = (&plan.distill, teacher) {
+        // The pool of samples is the costly part, and of no use before the teacher is trained.
+        let config = DistillConfig { pool: 0, ..config.clone() };
+        Distillation::new(teacher, &flow, &config, plan.train.seed, plan.train.batch)?;
+    }
+    Ok(())
+}
+
+impl Workshop<'_> {
+    /// Train `plan` in `folder`, or take what lies there finished; a half-trained one goes on.
+    ///
+    /// # Errors
+    /// What training, files and the distillation report.
+    pub fn learn(&self, plan: &ModelPlan, teacher: Option<&Model>, folder: &Path, label: &str) -> Outcome<Learned> {
+        interrupt::check()?;
+        let identity = self.identity(plan, teacher)?;
+        let run = RunFolder::create(folder)?;
+        if let Some(report) = Report::read(folder)? {
+            if report.identity != identity {
+                return Err(Failure::input(format!(
+                    "{}: holds a model of another recipe, data or teacher; use another run folder (--out), or remove this one",
+                    folder.display()
+                )));
+            }
+            if run.flow().exists() {
+                return self.finished(report, &run, folder, label);
+            }
+        }
+        let mut progress = Progress::new(label, self.quiet);
+        let teacher_flow = teacher.map(|model| &model.flow);
+        let (flow, mut notes) = build(plan, self.data, teacher_flow)?;
+        let mut objective: Box<dyn Objective> = match (&plan.distill, teacher_flow) {
+            (Some(config), Some(teacher)) => {
+                let made = Distillation::new(teacher, &flow, config, plan.train.seed, plan.train.batch)?;
+                notes.extend(made.notes().iter().cloned());
+                Box::new(made)
+            }
+            (Some(_), None) => return Err(Failure::run(format!("{label}: distillation without a teacher; report this bug"))),
+            (None, _) => Box::new(NegativeLogLikelihood),
+        };
+        notes.iter().for_each(|note| progress.say(&format!("{label}: {note}")));
+        let mut events = |event: &_| progress.event(event);
+        let trained = train(flow, objective.as_mut(), &self.data.training, &plan.train, Some(&run), &mut events);
+        progress.finish();
+        let trained = trained?;
+        let facts = TrainingFacts {
+            role: plan.role.clone(),
+            flow: describe::flow(&plan.flow),
+            data: self.data.source.clone(),
+            columns: self.data.names.clone(),
+            context_columns: self.data.context_names.clone(),
+            seed: plan.train.seed,
+            steps: trained.report.steps,
+            validation_nll: trained.report.best.map(|best| best.nll),
+            skipped: trained.report.skipped,
+            ..TrainingFacts::default()
+        };
+        let model = Model { flow: trained.flow, standardization: self.data.standardization.clone(), facts };
+        file::save(&model, &run.flow())?;
+        interrupt::check()?;
+        let verdict = judge_test(&model, self.data, self.judge)?;
+        let mut row = Row::new(&model, verdict);
+        row.train_seconds = trained.report.seconds;
+        row.differs = plan.differs.clone();
+        let report = Report { identity, judged: self.judge.clone(), row, notes, plan: serde_json::json!(plan) };
+        pictures::of_model(&run, label);
+        report.write(folder)?;
+        progress.say(&format!("{label}: {}", report.row.summary()));
+        Ok(Learned { model, report })
+    }
+
+    fn finished(&self, mut report: Report, run: &RunFolder, folder: &Path, label: &str) -> Outcome<Learned> {
+        let model = file::load(&run.flow(), &crate::device::current())?;
+        if self.judge_again || report.judged != *self.judge {
+            report.row.verdict = judge_test(&model, self.data, self.judge)?;
+            report.judged = self.judge.clone();
+            report.write(folder)?;
+        }
+        Progress::new(label, self.quiet).say(&format!("{label}: already there, {}", report.row.summary()));
+        Ok(Learned { model, report })
+    }
+
+    /// Take a teacher from a file and judge it like any other.
+    ///
+    /// # Errors
+    /// What the file and the flow report.
+    pub fn given(&self, model: Model, label: &str) -> Outcome<Learned> {
+        let verdict: Verdict = judge_test(&model, self.data, self.judge)?;
+        let row = Row { role: crate::plan::TEACHER.into(), ..Row::new(&model, verdict) };
+        Progress::new(label, self.quiet).say(&format!("{label}: {}", row.summary()));
+        let report = Report { row, judged: self.judge.clone(), ..Report::default() };
+        Ok(Learned { model, report })
+    }
+
+    /// What a finished model must agree with to be taken as it is.
+    fn identity(&self, plan: &ModelPlan, teacher: Option<&Model>) -> Outcome<String> {
+        let teacher = plan.distill.as_ref().and(teacher).map(|model| format!("{:016x}", model.flow.fingerprint()));
+        let parts = (&self.fingerprint, &plan.flow, &plan.train, &plan.distill, teacher);
+        serde_json::to_string(&parts).map_err(|error| Failure::run(format!("cannot describe the run: {error}")))
+    }
+}
+
+/// The folder of one model.
+pub fn folder(run: &Path, seed: u64, role: &str) -> PathBuf {
+    run.join(format!("seed-{seed}")).join(role)
+}

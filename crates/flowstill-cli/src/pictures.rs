@@ -1,0 +1,176 @@
+//! Draw what a run leaves: the curves of each model, and the comparison's likelihoods, gains and samples.
+
+use crate::convert::Prepared;
+use crate::failure::Outcome;
+use crate::out::note;
+use crate::plan::{PLAIN, TEACHER};
+use crate::report::Comparison;
+use flowstill::model::Model;
+use flowstill::train::RunFolder;
+use flowstill_metrics::MetricError;
+use flowstill_metrics::pictures::{Role, Sample, Series, bars_with_errors, curves, pairwise};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Columns in the corner plot, at most.
+const COLUMNS: usize = 6;
+
+/// What a metrics file holds, by name.
+struct Metrics {
+    /// In nats: loss, validation, likelihoods.
+    nats: Vec<Series>,
+    /// Distances between teacher and student, in units of their own.
+    distances: Vec<Series>,
+}
+
+fn read(path: &Path) -> Metrics {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let Some(step) = line.get("step").and_then(Value::as_f64) else { continue };
+        let mut put = |name: &str, value: Option<f64>| {
+            if let Some(value) = value {
+                lines.entry(name.to_string()).or_default().push((step, value));
+            }
+        };
+        put("validation", line.get("validation_nll").and_then(Value::as_f64));
+        put("loss", line.get("loss").and_then(Value::as_f64));
+        for (name, value) in line.get("terms").and_then(Value::as_object).into_iter().flatten() {
+            put(name, value.as_f64());
+        }
+    }
+    // Without distillation the loss is the likelihood; one line says it.
+    if lines.get("loss") == lines.get("nll") {
+        lines.remove("nll");
+    }
+    let is_nats = |name: &str| ["loss", "validation", "nll", "teacher_samples"].contains(&name);
+    let series = |wanted: bool| -> Vec<Series> {
+        let chosen = lines.iter().filter(|(name, _)| is_nats(name) == wanted);
+        chosen.map(|(name, points)| Series { name: label(name), points: points.clone() }).collect()
+    };
+    Metrics { nats: series(true), distances: series(false) }
+}
+
+fn label(name: &str) -> String {
+    match name {
+        "validation" => "validation nll".into(),
+        "nll" => "nll of data".into(),
+        "teacher_samples" => "nll of teacher samples".into(),
+        other => other.to_uppercase_known(),
+    }
+}
+
+/// The losses go by capitals; other names stay.
+trait Known {
+    fn to_uppercase_known(&self) -> String;
+}
+
+impl Known for str {
+    fn to_uppercase_known(&self) -> String {
+        if ["lkd", "ilkd", "skd"].contains(&self) { self.to_uppercase() } else { self.to_string() }
+    }
+}
+
+/// Curves of one training. A picture that cannot be drawn is told, and fails nothing.
+pub fn of_model(run: &RunFolder, title: &str) {
+    let metrics = read(&run.metrics());
+    let draw = |name: &str, series: &[Series], what: &str| {
+        if !series.is_empty() {
+            tell(curves(run.path().join(name), title, series, "step", what, false));
+        }
+    };
+    draw("curves.png", &metrics.nats, "nats per row, standardised data");
+    draw("distances.png", &metrics.distances, "distance of student and teacher");
+}
+
+/// Curves, gains and marginals of a comparison; `folder(role, seed)` is a model's folder, and the first seed's models are drawn.
+///
+/// # Errors
+/// When a flow cannot sample.
+pub fn of_comparison(
+    run: &Path,
+    comparison: &Comparison,
+    data: &Prepared,
+    folder: &dyn Fn(&str, u64) -> std::path::PathBuf,
+    shown: &[(String, Model)],
+) -> Outcome<()> {
+    let validation = |role: &str| -> Option<Series> {
+        let all: Vec<Vec<(f64, f64)>> = comparison
+            .seeds
+            .iter()
+            .filter_map(|&seed| {
+                let metrics = read(&folder(role, seed).join("metrics.jsonl"));
+                metrics.nats.into_iter().find(|series| series.name == "validation nll").map(|series| series.points)
+            })
+            .collect();
+        mean_curve(&all).map(|points| Series { name: role.to_string(), points })
+    };
+    let series: Vec<Series> = comparison.summary.iter().filter_map(|summary| validation(&summary.role)).collect();
+    let title = format!("{}: validation, mean over seeds", comparison.name);
+    if !series.is_empty() {
+        tell(curves(run.join("curves.png"), &title, &series, "step", "negative log-likelihood (nats)", false));
+    }
+    gains(run, comparison);
+    let count = 10_000.min(data.test.len());
+    let real = data.test.head(count);
+    let mut samples = Vec::new();
+    for (name, model) in shown {
+        let drawn = model.sample_standardised(count, 20, 1.0, real.context_values())?;
+        let finite = drawn.chunks_exact(real.columns()).filter(|row| row.iter().all(|v| v.is_finite()));
+        samples.push((name.clone(), finite.flatten().copied().collect::<Vec<f32>>()));
+    }
+    let mut sets = vec![Sample { name: "test data", rows: real.values() }];
+    sets.extend(samples.iter().map(|(name, rows)| Sample { name, rows }));
+    let title = format!("{}: samples, standardised, seed {}", comparison.name, comparison.seeds[0]);
+    tell(pairwise(run.join("marginals.png"), &title, &sets, &data.names, real.columns(), COLUMNS));
+    Ok(())
+}
+
+fn gains(run: &Path, comparison: &Comparison) {
+    let nll = |role: &str, seed: u64| {
+        let row = comparison.rows.iter().find(|row| row.role == role && row.seed == seed);
+        row.map(|row| row.verdict.test_nll_nats)
+    };
+    let students = comparison.summary.iter().filter(|summary| Comparison::is_distilled(&summary.role));
+    let roles: Vec<Role> = students
+        .map(|summary| Role {
+            name: summary.role.clone(),
+            values: summary
+                .seeds
+                .iter()
+                .filter_map(|&seed| Some(nll(PLAIN, seed)? - nll(&summary.role, seed)?))
+                .collect(),
+        })
+        .filter(|role| !role.values.is_empty())
+        .collect();
+    if roles.is_empty() {
+        return;
+    }
+    let teacher: Vec<f64> =
+        comparison.seeds.iter().filter_map(|&seed| Some(nll(PLAIN, seed)? - nll(TEACHER, seed)?)).collect();
+    let mean = teacher.iter().sum::<f64>() / teacher.len().max(1) as f64;
+    let title = match teacher.is_empty() {
+        true => format!("{}: gain of distillation", comparison.name),
+        false => format!("{}: gain of distillation (the teacher is {mean:+.3} nats from plain)", comparison.name),
+    };
+    let label = "test log-likelihood less the plain student's of the same seed (nats)";
+    tell(bars_with_errors(run.join("gains.png"), &title, &roles, label, Some((0.0, "plain student"))));
+}
+
+/// The mean at the steps that all curves share.
+fn mean_curve(all: &[Vec<(f64, f64)>]) -> Option<Vec<(f64, f64)>> {
+    let first = all.first()?;
+    let at = |curve: &[(f64, f64)], step: f64| curve.iter().find(|point| point.0 == step).map(|point| point.1);
+    let points = first.iter().filter_map(|&(step, _)| {
+        let values: Option<Vec<f64>> = all.iter().map(|curve| at(curve, step)).collect();
+        values.map(|values| (step, values.iter().sum::<f64>() / values.len() as f64))
+    });
+    Some(points.collect())
+}
+
+fn tell(result: Result<(), MetricError>) {
+    if let Err(error) = result {
+        note(&format!("a picture is missing: {error}"));
+    }
+}

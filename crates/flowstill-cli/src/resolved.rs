@@ -1,0 +1,56 @@
+//! Write a plan back as a recipe with every value spelt out: what a run folder keeps.
+
+use crate::failure::{Failure, Outcome};
+use crate::plan::{ModelPlan, Plan};
+use serde::Serialize;
+use toml::{Table, Value};
+
+/// The recipe that gives this plan again, wherever it is read from.
+///
+/// # Errors
+/// When a value cannot be written as TOML.
+pub fn resolved(plan: &Plan) -> Outcome<String> {
+    let mut out = Table::new();
+    out.insert("name".into(), plan.name.clone().into());
+    out.insert("device".into(), plan.device.clone().into());
+    let mut data = plan.data.clone();
+    data.path = data.path.map(|path| std::path::absolute(&path).unwrap_or(path));
+    out.insert("data".into(), value(&data)?);
+    let part = |model: &ModelPlan| -> Outcome<Table> {
+        Ok(Table::from_iter([("flow".to_string(), value(&model.flow)?), ("train".to_string(), value(&model.train)?)]))
+    };
+    if let Some(teacher) = &plan.teacher {
+        out.insert("teacher".into(), part(teacher)?.into());
+    }
+    if let Some(file) = &plan.teacher_file {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        let file = Value::String(file.to_string_lossy().into_owned());
+        out.insert("teacher".into(), Table::from_iter([("file".to_string(), file)]).into());
+    }
+    if let Some(plain) = &plan.plain {
+        out.insert("student".into(), part(plain)?.into());
+    }
+    if let Some(distill) = plan.distilled.as_ref().and_then(|model| model.distill.as_ref()) {
+        out.insert("distill".into(), value(distill)?);
+    }
+    let mut variants = Vec::new();
+    for variant in &plan.variants {
+        let mut table = Table::from_iter([("name".to_string(), Value::String(variant.role.clone()))]);
+        if let Some(Value::Table(distill)) = variant.distill.as_ref().map(value).transpose()? {
+            table.extend(distill);
+        }
+        if variant.differs.is_some() {
+            table.extend(part(variant)?);
+        }
+        variants.push(Value::Table(table));
+    }
+    let seeds = plan.seeds.iter().map(|&seed| Value::Integer(seed as i64)).collect::<Vec<_>>();
+    let compare = [("seeds".to_string(), Value::Array(seeds)), ("variants".to_string(), Value::Array(variants))];
+    out.insert("compare".into(), Table::from_iter(compare).into());
+    out.insert("judge".into(), value(&plan.judge)?);
+    toml::to_string(&out).map_err(|error| Failure::run(format!("cannot write the recipe: {error}")))
+}
+
+fn value(config: &impl Serialize) -> Outcome<Value> {
+    Value::try_from(config).map_err(|error| Failure::run(format!("cannot write the recipe: {error}")))
+}

@@ -1,0 +1,106 @@
+//! Remember where each value of a recipe was written: the line of the file, or the `--set` of the command line.
+
+use crate::failure::{Failure, Outcome, one_line};
+use crate::overrides::Override;
+use crate::suggest;
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+/// A recipe's text with the name it is called by in messages, and what the command line changed.
+pub struct Source {
+    name: String,
+    text: String,
+    overrides: Vec<Override>,
+}
+
+impl Source {
+    /// Keep the text of the file `name`.
+    pub fn new(name: impl Into<String>, text: impl Into<String>, overrides: Vec<Override>) -> Self {
+        Self { name: name.into(), text: text.into(), overrides }
+    }
+
+    /// The text as a table, with what the command line changed.
+    ///
+    /// # Errors
+    /// A syntax error with its line, or an override that finds no place.
+    pub fn table(&self) -> Outcome<Table> {
+        let mut table: Table = toml::from_str(&self.text).map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| self.line(span.start));
+            Failure::input(format!("{}:{line}: {}", self.name, one_line(error.message())))
+        })?;
+        self.overrides.iter().try_for_each(|set| set.apply(&mut table))?;
+        Ok(table)
+    }
+
+    /// What the command line changed.
+    pub fn overrides(&self) -> &[Override] {
+        &self.overrides
+    }
+
+    /// A message about the value at `path`, saying where it was written.
+    pub fn fault(&self, path: &[String], message: impl AsRef<str>) -> Failure {
+        Failure::input(format!("{}: {}", self.place(path), one_line(message.as_ref())))
+    }
+
+    /// Read a section, turning every misfit into a message with its place.
+    ///
+    /// # Errors
+    /// Unknown keys with the nearest known one, and values of the wrong type.
+    pub fn read<T: DeserializeOwned>(&self, section: &[&str], value: impl Into<Value>) -> Outcome<T> {
+        serde_path_to_error::deserialize(value.into()).map_err(|error: serde_path_to_error::Error<toml::de::Error>| {
+            let mut path: Vec<String> = section.iter().map(ToString::to_string).collect();
+            let inner = error.path().to_string();
+            path.extend(inner.split(['.', '[', ']']).filter(|part| !part.is_empty() && *part != "?").map(str::to_string));
+            self.misfit(path, error.inner().message())
+        })
+    }
+
+    fn misfit(&self, mut path: Vec<String>, message: &str) -> Failure {
+        let Some(rest) = message.strip_prefix("unknown field `") else {
+            let key = path.join(".");
+            return self.fault(&path, format!("`{key}`: {message}"));
+        };
+        let (field, known) = rest.split_once('`').unwrap_or((rest, ""));
+        if path.last().is_none_or(|last| last != field) {
+            path.push(field.to_string());
+        }
+        let hint = suggest::hint(field, &suggest::quoted(known));
+        self.fault(&path, format!("unknown key `{}`; {hint}", path.join(".")))
+    }
+
+    /// "file:line", or the `--set` that wrote it.
+    fn place(&self, path: &[String]) -> String {
+        if let Some(set) = self.overrides.iter().rev().find(|set| path.starts_with(set.path())) {
+            return format!("--set {set}");
+        }
+        let offset = DeTable::parse(&self.text).ok().and_then(|tree| locate(tree.get_ref(), path));
+        match offset {
+            Some(offset) => format!("{}:{}", self.name, self.line(offset)),
+            None => self.name.clone(),
+        }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    }
+}
+
+/// The offset of the deepest part of `path` that is written.
+fn locate(table: &DeTable<'_>, path: &[String]) -> Option<usize> {
+    let (first, rest) = path.split_first()?;
+    let (key, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == first.as_str())?;
+    Some(within(value, rest).unwrap_or(key.span().start))
+}
+
+fn within(value: &Spanned<DeValue<'_>>, path: &[String]) -> Option<usize> {
+    match value.get_ref() {
+        DeValue::Table(table) => locate(table, path),
+        DeValue::Array(items) => {
+            let (index, rest) = path.split_first()?;
+            let item = items.iter().nth(index.parse().ok()?)?;
+            Some(within(item, rest).unwrap_or(item.span().start))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,133 @@
+//! Lay a comparison out for people: on the terminal and in Markdown.
+
+use crate::plan::PLAIN;
+use crate::report::{Comparison, OverSeeds, Summary};
+use flowstill_metrics::{Align, markdown_table, text_table};
+
+const HEADERS: [&str; 9] = [
+    "role",
+    "parameters",
+    "test nats",
+    "± 2 se rows",
+    "gain over plain",
+    "samples/s",
+    "log_prob rows/s",
+    "C2ST",
+    "round trip",
+];
+
+const ALIGN: [Align; 9] = [
+    Align::Left,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+    Align::Right,
+];
+
+/// The table with what it means, for a terminal.
+pub fn text(comparison: &Comparison) -> String {
+    let table = text_table(&HEADERS, &cells(comparison), &ALIGN);
+    format!("{}\n\n{table}\n{}\n", heading(comparison), legend(comparison).join("\n"))
+}
+
+/// The same as Markdown.
+pub fn markdown(comparison: &Comparison) -> String {
+    let table = markdown_table(&HEADERS, &cells(comparison), &ALIGN);
+    format!("# {}\n\n{}\n\n{table}\n{}\n", comparison.name, heading(comparison), legend(comparison).join("\n\n"))
+}
+
+fn heading(comparison: &Comparison) -> String {
+    let seeds = comparison.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    format!("{}: {} (seeds {seeds})", comparison.name, comparison.data)
+}
+
+fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
+    comparison.summary.iter().map(cells_of).collect()
+}
+
+fn cells_of(summary: &Summary) -> Vec<String> {
+    let none = || "-".to_string();
+    let marker = if summary.differs.is_some() { " *" } else { "" };
+    let likelihood = summary.test_nll_nats.map(|nll| OverSeeds { mean: -nll.mean, ..nll });
+    let gain = match summary.role == PLAIN {
+        true => none(),
+        false => summary.gain_over_plain_nats.map_or_else(none, |gain| format!("{:+.4}{}", gain.mean, two_errors(gain))),
+    };
+    vec![
+        format!("{}{marker}", summary.role),
+        thousands(summary.parameters as f64),
+        likelihood.map_or_else(none, |value| format!("{:.4}{}", value.mean, two_errors(value))),
+        format!("{:.4}", 2.0 * summary.standard_error_over_rows),
+        gain,
+        summary.sample_rows_per_second.map_or_else(none, thousands),
+        summary.log_prob_rows_per_second.map_or_else(none, thousands),
+        summary.c2st.map_or_else(none, |value| format!("{:.3}", value.mean)),
+        summary.round_trip_error.map_or_else(|| "not finite".into(), |value| format!("{value:.1e}")),
+    ]
+}
+
+fn two_errors(value: OverSeeds) -> String {
+    value.standard_error.map(|error| format!(" ± {:.4}", 2.0 * error)).unwrap_or_default()
+}
+
+fn legend(comparison: &Comparison) -> Vec<String> {
+    let mut lines = vec![
+        "test nats: mean log-likelihood of the test split, standardised data, higher is better; mean over seeds ± 2 standard errors of that mean."
+            .to_string(),
+        "gain over plain: the same, less the plain student's of the same seed; C2ST: 0.5 means samples that a classifier cannot tell from data."
+            .to_string(),
+    ];
+    if comparison.seeds.len() < 3 {
+        lines.push("With so few seeds the spread over seeds is a rough guess.".into());
+    }
+    for summary in &comparison.summary {
+        let distilled = Comparison::is_distilled(&summary.role);
+        if let (true, Some(differs)) = (distilled, &summary.differs) {
+            lines.push(format!("* {}: not the plain student's shape or budget: {differs}.", summary.role));
+        }
+        if summary.skipped_steps > 0 {
+            let steps = summary.skipped_steps;
+            lines.push(format!("{}: {steps} steps were skipped for non-finite losses or gradients.", summary.role));
+        }
+    }
+    let lost: Vec<String> = comparison
+        .rows
+        .iter()
+        .filter(|row| row.verdict.test_rows_not_finite + row.verdict.samples_not_finite > 0)
+        .map(|row| {
+            let verdict = &row.verdict;
+            format!(
+                "{} (seed {}): {} test densities and {} samples were not finite and are left out.",
+                row.role, row.seed, verdict.test_rows_not_finite, verdict.samples_not_finite
+            )
+        })
+        .collect();
+    lines.extend(lost);
+    lines
+}
+
+/// Three significant digits, in thousands and millions.
+pub fn thousands(value: f64) -> String {
+    match value {
+        v if v >= 1e6 => format!("{:.2}M", v / 1e6),
+        v if v >= 1e5 => format!("{:.0}k", v / 1e3),
+        v if v >= 1e4 => format!("{:.1}k", v / 1e3),
+        v if v >= 100.0 || v.fract() == 0.0 => format!("{v:.0}"),
+        v => format!("{v:.1}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thousands;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        let shown: Vec<String> = [3.25, 42.0, 999.4, 4_096.0, 23_456.0, 123_456.0, 7_654_321.0].map(thousands).into();
+        assert_eq!(shown, ["3.2", "42", "999", "4096", "23.5k", "123k", "7.65M"]);
+    }
+}

@@ -1,0 +1,148 @@
+//! Read and write Parquet files of flat number columns.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use parquet::basic::{Compression, ConvertedType, Repetition, Type as Physical};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{DataType, DoubleType};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnDescriptor, Type};
+
+use super::{Keep, Rows};
+use crate::{DataError, ReadOptions, Result, Table};
+
+/// Rows a written group holds: some megabytes at a time.
+const GROUP: usize = 1 << 17;
+
+pub(crate) fn read<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>) -> Result<Rows<'a>> {
+    read_from(File::open(path).map_err(DataError::io(path, "read"))?, path, options, keep)
+}
+
+/// Reads from an open file or from bytes.
+pub(crate) fn read_from<'a, R: ChunkReader + 'static>(
+    source: R,
+    path: &'a Path,
+    options: &ReadOptions,
+    keep: Keep<'a>,
+) -> Result<Rows<'a>> {
+    let failed = |error: ParquetError| {
+        let remedy = "write it again, uncompressed or with Snappy";
+        DataError::malformed(path, "a whole Parquet file", error.to_string(), remedy)
+    };
+    let file = SerializedFileReader::new(source).map_err(failed)?;
+    let schema = file.metadata().file_metadata().schema_descr();
+    let have: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
+    let mut rows = Rows::new(path, options, keep, &have)?;
+    for (index, &pick) in rows.picks.iter().enumerate() {
+        let column = schema.column(pick);
+        let flat = column.max_rep_level() == 0;
+        if !flat
+            || matches!(column.physical_type(), Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY | Physical::INT96)
+        {
+            let got = if flat { "text or bytes" } else { "a list" };
+            let (column, got) = (rows.name(index), got.to_string());
+            return Err(DataError::NotANumber { path: path.to_path_buf(), row: 1, column, got });
+        }
+    }
+    let mut place = 0;
+    for group in 0..file.num_row_groups() {
+        let group = file.get_row_group(group).map_err(failed)?;
+        let expected = group.metadata().num_rows();
+        let mut columns = Vec::with_capacity(rows.picks.len());
+        for &pick in &rows.picks {
+            let reader = group.get_column_reader(pick).map_err(failed)?;
+            let column = column_values(reader, &schema.column(pick)).map_err(failed)?;
+            if i64::try_from(column.len()) != Ok(expected) {
+                let got = format!("{} in column `{}`", column.len(), have[pick]);
+                return Err(DataError::malformed(path, format!("{expected} rows"), got, "write the file again"));
+            }
+            columns.push(column);
+        }
+        let mut row = vec![0.0; columns.len()];
+        for index in 0..columns.first().map_or(0, Vec::len) {
+            row.iter_mut().zip(&columns).for_each(|(value, column)| *value = column[index]);
+            place += 1;
+            rows.push(place, &row)?;
+        }
+    }
+    Ok(rows)
+}
+
+/// One column of a row group; nulls are NaN.
+fn column_values(reader: ColumnReader, column: &ColumnDescriptor) -> Result<Vec<f64>, ParquetError> {
+    let level = column.max_def_level();
+    let unsigned = matches!(
+        column.converted_type(),
+        ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64
+    );
+    match reader {
+        ColumnReader::BoolColumnReader(reader) => typed(reader, level, |value| f64::from(u8::from(value))),
+        ColumnReader::Int32ColumnReader(reader) if unsigned => typed(reader, level, |value| f64::from(value as u32)),
+        ColumnReader::Int32ColumnReader(reader) => typed(reader, level, f64::from),
+        ColumnReader::Int64ColumnReader(reader) if unsigned => typed(reader, level, |value| value as u64 as f64),
+        ColumnReader::Int64ColumnReader(reader) => typed(reader, level, |value| value as f64),
+        ColumnReader::FloatColumnReader(reader) => typed(reader, level, f64::from),
+        ColumnReader::DoubleColumnReader(reader) => typed(reader, level, |value| value),
+        _ => Err(ParquetError::General("a column of text or bytes".into())),
+    }
+}
+
+fn typed<T: DataType>(
+    mut reader: ColumnReaderImpl<T>,
+    max_level: i16,
+    number: impl Fn(T::T) -> f64,
+) -> Result<Vec<f64>, ParquetError>
+where
+    T::T: Clone,
+{
+    let mut column = Vec::new();
+    let (mut values, mut levels) = (Vec::new(), Vec::new());
+    loop {
+        values.clear();
+        levels.clear();
+        let (records, _, _) = reader.read_records(1 << 14, Some(&mut levels), None, &mut values)?;
+        if records == 0 {
+            return Ok(column);
+        }
+        let mut values = values.drain(..);
+        if max_level == 0 {
+            column.extend(values.map(&number));
+        } else {
+            let next = |&level: &i16| if level == max_level { values.next().map(&number) } else { Some(f64::NAN) };
+            column.extend(levels.iter().filter_map(next));
+        }
+    }
+}
+
+pub(crate) fn write(table: &Table, path: &Path, to: &mut (dyn Write + Send)) -> Result<()> {
+    write_to(table, to).map_err(|error| DataError::io(path, "write")(std::io::Error::other(error)))
+}
+
+fn write_to(table: &Table, to: &mut (dyn Write + Send)) -> Result<(), ParquetError> {
+    let field = |name: &String| {
+        let column = Type::primitive_type_builder(name, Physical::DOUBLE).with_repetition(Repetition::REQUIRED);
+        column.build().map(Arc::new)
+    };
+    let fields = table.names.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    let schema = Arc::new(Type::group_type_builder("table").with_fields(fields).build()?);
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut writer = SerializedFileWriter::new(to, schema, Arc::new(properties))?;
+    for group in table.values.chunks(GROUP * table.columns.max(1)) {
+        let mut rows = writer.next_row_group()?;
+        for index in 0..table.columns {
+            let column: Vec<f64> = group.iter().skip(index).step_by(table.columns).copied().collect();
+            if let Some(mut chunk) = rows.next_column()? {
+                chunk.typed::<DoubleType>().write_batch(&column, None, None)?;
+                chunk.close()?;
+            }
+        }
+        rows.close()?;
+    }
+    writer.close().map(drop)
+}

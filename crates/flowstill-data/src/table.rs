@@ -1,0 +1,166 @@
+//! Hold a table of named number columns, and read or write it by its file's ending.
+
+use std::path::Path;
+
+use crate::read::{self, Format};
+use crate::{DataError, Matrix, ReadOptions, Result, atomic};
+
+/// A table of double-precision numbers with named columns.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    /// The columns' names.
+    pub names: Vec<String>,
+    /// How many rows.
+    pub rows: usize,
+    /// How many columns.
+    pub columns: usize,
+    /// All values, row after row.
+    pub values: Vec<f64>,
+}
+
+impl Table {
+    /// A table of `values`, row after row; their number must be a multiple of the number of names.
+    pub fn new(names: Vec<String>, values: Vec<f64>) -> Result<Self> {
+        let columns = names.len();
+        if columns == 0 && !values.is_empty() || !values.len().is_multiple_of(columns.max(1)) {
+            let got = format!("{} values", values.len());
+            return Err(DataError::Shape { expected: format!("rows of {columns} values"), got });
+        }
+        Ok(Self { rows: values.len() / columns.max(1), names, columns, values })
+    }
+
+    /// The rows of `matrix` under `names`: samples on their way to a file.
+    pub fn from_matrix(names: Vec<String>, matrix: &Matrix) -> Result<Self> {
+        if names.len() != matrix.columns() {
+            let (expected, got) = (format!("{} names", matrix.columns()), format!("{} names", names.len()));
+            return Err(DataError::Shape { expected, got });
+        }
+        Self::new(names, matrix.values().iter().map(|&value| f64::from(value)).collect())
+    }
+
+    /// Reads a table; its ending tells the format: `.csv`, `.tsv`, `.txt` (each also `.gz`), `.npy`, `.parquet`, `.h5`,
+    /// `.hdf5`.
+    pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
+        Self::read_with_steps(path, options).map(|(table, _)| table)
+    }
+
+    /// Reads a table and says in plain words which rows and columns were left out, and why.
+    pub fn read_with_steps(path: impl AsRef<Path>, options: &ReadOptions) -> Result<(Self, Vec<String>)> {
+        read::read(path.as_ref(), options, &mut |_| true)
+    }
+
+    /// Writes the table, whole or not at all; the ending tells the format: `.csv`, `.npy` or `.parquet`. Every format keeps
+    /// every bit of every finite number.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if self.rows.checked_mul(self.columns) != Some(self.values.len()) || self.names.len() != self.columns {
+            let expected = format!("{} x {} values and as many names as columns", self.rows, self.columns);
+            let got = format!("{} values and {} names", self.values.len(), self.names.len());
+            return Err(DataError::Shape { expected, got });
+        }
+        let write = match read::format(path) {
+            Ok(Format::Text { gzip: false }) if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) => {
+                read::text::write
+            }
+            Ok(Format::Npy) => read::npy::write,
+            Ok(Format::Parquet) => read::parquet::write,
+            _ => {
+                let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+                let expected = ".csv, .npy or .parquet to write";
+                return Err(DataError::UnknownFormat { path: path.to_path_buf(), ending, expected });
+            }
+        };
+        atomic::write(path, |file| write(self, path, file))
+    }
+
+    /// One row, or `None` past the end.
+    pub fn row(&self, index: usize) -> Option<&[f64]> {
+        let start = index.checked_mul(self.columns)?;
+        self.values.get(start..start.checked_add(self.columns)?).filter(|_| index < self.rows)
+    }
+
+    /// One column's values from top to bottom; nothing past the end.
+    pub fn column(&self, index: usize) -> impl Iterator<Item = f64> + '_ {
+        let skip = if index < self.columns { index } else { self.values.len() };
+        self.values.iter().skip(skip).step_by(self.columns.max(1)).copied()
+    }
+
+    /// Only the columns at `picks`, in that order. Every pick must be a column.
+    pub(crate) fn pick_columns(&self, picks: &[usize]) -> Self {
+        let rows = self.values.chunks_exact(self.columns.max(1));
+        let values = rows.flat_map(|row| picks.iter().map(|&pick| row[pick])).collect();
+        let names = picks.iter().map(|&pick| self.names[pick].clone()).collect();
+        Self { names, rows: self.rows, columns: picks.len(), values }
+    }
+
+    /// Without the columns at `drops`.
+    pub(crate) fn without_columns(&self, drops: &[usize]) -> Self {
+        let kept: Vec<usize> = (0..self.columns).filter(|column| !drops.contains(column)).collect();
+        self.pick_columns(&kept)
+    }
+
+    /// Leaves out the rows that `keep` refuses, and tells how many those are.
+    pub(crate) fn retain_rows(&mut self, mut keep: impl FnMut(&[f64]) -> bool) -> usize {
+        let (columns, before, mut kept) = (self.columns.max(1), self.rows, 0);
+        for row in 0..self.rows {
+            if keep(&self.values[row * columns..(row + 1) * columns]) {
+                self.values.copy_within(row * columns..(row + 1) * columns, kept * columns);
+                kept += 1;
+            }
+        }
+        self.values.truncate(kept * columns);
+        self.rows = kept;
+        before - kept
+    }
+
+    /// The rows in the given order; every index must be a row.
+    pub(crate) fn reorder(&mut self, order: &[u32]) {
+        let columns = self.columns;
+        let rows = order.iter().map(|&row| row as usize * columns);
+        self.values = rows.flat_map(|start| self.values[start..start + columns].iter().copied()).collect();
+        self.rows = order.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        Table::new(vec!["a".into(), "b".into()], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap()
+    }
+
+    #[test]
+    fn rows_and_columns_are_where_they_should_be() {
+        let table = table();
+        assert_eq!(table.row(1), Some(&[3.0, 4.0][..]));
+        assert_eq!(table.row(3), None);
+        assert_eq!(table.column(1).collect::<Vec<_>>(), [2.0, 4.0, 6.0]);
+        assert_eq!(table.column(2).count(), 0);
+        assert_eq!(table.pick_columns(&[1]).values, [2.0, 4.0, 6.0]);
+        assert_eq!(table.without_columns(&[1]).names, ["a"]);
+    }
+
+    #[test]
+    fn rows_are_left_out_and_reordered_in_place() {
+        let mut table = table();
+        assert_eq!(table.retain_rows(|row| row[0] != 3.0), 1);
+        table.reorder(&[1, 0]);
+        assert_eq!((table.rows, &table.values[..]), (2, &[5.0, 6.0, 1.0, 2.0][..]));
+    }
+
+    #[test]
+    fn an_inconsistent_table_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut table = table();
+        table.values.pop();
+        assert!(table.write(folder.path().join("t.csv")).is_err());
+        let error = Table::default().write(folder.path().join("t.xlsx")).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "expected a file ending in .csv, .npy or .parquet to write, got `.xlsx`; convert or rename it"
+            )
+        );
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+}

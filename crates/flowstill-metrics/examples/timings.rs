@@ -1,0 +1,37 @@
+//! Time each statistic at the sizes of a real comparison (release build: seconds for c2st, a minute for 2,048 features).
+
+use std::time::Instant;
+
+use flowstill_metrics::{C2stConfig, GaussianFit, MmdConfig, c2st, frechet_gaussian, marginals, mmd_unbiased};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+fn gaussian(rows: usize, columns: usize, scale: f32, seed: u64) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..rows * columns)
+        .map(|_| scale * <StandardNormal as Distribution<f32>>::sample(&StandardNormal, &mut rng))
+        .collect()
+}
+
+fn timed<T: std::fmt::Debug>(name: &str, work: impl FnOnce() -> T) {
+    let start = Instant::now();
+    let result = work();
+    println!("{name}: {:.2} s  {result:?}", start.elapsed().as_secs_f64());
+}
+
+fn main() {
+    let (real, fake, scaled) = (gaussian(10_000, 6, 1.0, 1), gaussian(10_000, 6, 1.0, 2), gaussian(10_000, 6, 1.1, 3));
+    timed("c2st, same", || c2st(&real, &fake, 6, &C2stConfig::default()));
+    timed("c2st, scale 1.1", || c2st(&real, &scaled, 6, &C2stConfig::default()));
+    timed("mmd, same", || mmd_unbiased(&real, &fake, 6, &MmdConfig::default()));
+    timed("mmd, scale 1.1", || mmd_unbiased(&real, &scaled, 6, &MmdConfig::default()));
+    timed("marginals", || marginals(&real, &fake, 6).map(|m| m.max_kolmogorov_smirnov()));
+    timed("frechet, 6 features", || frechet_gaussian(&real, &fake, 6));
+    let (real, fake) = (gaussian(10_000, 2_048, 1.0, 4), gaussian(10_000, 2_048, 1.0, 5));
+    let fits = [&real, &fake].map(|set| GaussianFit::from_rows(set, 2_048));
+    timed("fit, 10,000 x 2,048", || GaussianFit::from_rows(&real, 2_048).map(|fit| fit.rows()));
+    if let [Ok(a), Ok(b)] = fits {
+        timed("frechet, 2,048 features", || a.squared_distance(&b));
+    }
+}

@@ -1,0 +1,106 @@
+//! Summarise per-row log densities as a mean with its standard error.
+
+use std::fmt;
+
+use crate::MetricError;
+
+/// A mean and how far it may be from the truth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MeanAndError {
+    /// The arithmetic mean.
+    pub mean: f64,
+    /// The sample standard deviation over the square root of the count.
+    pub standard_error: f64,
+    /// How many values entered.
+    pub count: usize,
+}
+
+/// The mean of `values` and its standard error, `s / sqrt(n)` with `s^2 = sum (v - mean)^2 / (n - 1)`.
+///
+/// Two values are the fewest that have a standard error, and every value must be finite.
+///
+/// ```
+/// let summary = flowstill_metrics::mean_and_standard_error(&[1.0, 2.0, 3.0, 4.0])?;
+/// assert_eq!(summary.mean, 2.5);
+/// assert!((summary.standard_error - (5.0f64 / 12.0).sqrt()).abs() < 1e-12);
+/// # Ok::<(), flowstill_metrics::MetricError>(())
+/// ```
+pub fn mean_and_standard_error(values: &[f64]) -> Result<MeanAndError, MetricError> {
+    if let Some(row) = values.iter().position(|v| !v.is_finite()) {
+        return Err(MetricError::NotFinite { what: "values".into(), value: values[row], row, column: 0 });
+    }
+    if values.len() < 2 {
+        return Err(MetricError::TooFewRows { what: "values".into(), needed: 2, got: values.len() });
+    }
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    Ok(MeanAndError { mean, standard_error: (variance / n).sqrt(), count: values.len() })
+}
+
+/// The mean log density of held-out rows, in nats: what a flow's training maximises, measured where it counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct LogLikelihood {
+    /// Mean of `log p(x)` over the finite rows, in nats.
+    pub mean: f64,
+    /// Standard error of that mean.
+    pub standard_error: f64,
+    /// Twice the standard error: the half-width of a 95 % interval.
+    pub two_standard_errors: f64,
+    /// All rows that were given.
+    pub rows: usize,
+    /// Rows whose log density was NaN or infinite; the mean leaves them out, and a report must name them.
+    pub non_finite: usize,
+}
+
+impl LogLikelihood {
+    /// Summarises one log density per row; it needs two finite ones.
+    ///
+    /// ```
+    /// use flowstill_metrics::LogLikelihood;
+    /// let summary = LogLikelihood::from_rows(&[-1.0, -3.0, f64::NEG_INFINITY])?;
+    /// assert_eq!((summary.mean, summary.rows, summary.non_finite), (-2.0, 3, 1));
+    /// assert_eq!(summary.to_string(), "-2.0000 ± 2.0000 nats over 2 of 3 rows (1 not finite)");
+    /// # Ok::<(), flowstill_metrics::MetricError>(())
+    /// ```
+    pub fn from_rows(log_densities: &[f64]) -> Result<Self, MetricError> {
+        let finite: Vec<f64> = log_densities.iter().copied().filter(|v| v.is_finite()).collect();
+        if finite.len() < 2 {
+            let what = "finite log densities".into();
+            return Err(MetricError::TooFewRows { what, needed: 2, got: finite.len() });
+        }
+        let MeanAndError { mean, standard_error, count } = mean_and_standard_error(&finite)?;
+        let rows = log_densities.len();
+        Ok(Self { mean, standard_error, two_standard_errors: 2.0 * standard_error, rows, non_finite: rows - count })
+    }
+}
+
+impl fmt::Display for LogLikelihood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4} ± {:.4} nats over ", self.mean, self.two_standard_errors)?;
+        match self.non_finite {
+            0 => write!(f, "{} rows", self.rows),
+            n => write!(f, "{} of {} rows ({n} not finite)", self.rows - n, self.rows),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_finite_rows_are_the_fewest() {
+        let error = LogLikelihood::from_rows(&[f64::NAN, -1.0, f64::INFINITY]).unwrap_err();
+        assert!(matches!(error, MetricError::TooFewRows { got: 1, needed: 2, .. }));
+        assert!(matches!(mean_and_standard_error(&[0.0, f64::NAN]), Err(MetricError::NotFinite { row: 1, .. })));
+    }
+
+    #[test]
+    fn a_constant_has_no_error() {
+        let summary = LogLikelihood::from_rows(&[-4.5; 9]).unwrap();
+        assert_eq!((summary.mean, summary.two_standard_errors, summary.non_finite), (-4.5, 0.0, 0));
+    }
+}

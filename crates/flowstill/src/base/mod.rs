@@ -1,0 +1,206 @@
+//! Give latents their density: standard or learned normal, mixture of Gaussians, uniform.
+
+use crate::param::Param;
+use crate::random::{normals, uniforms};
+use crate::shape::sum_event;
+use crate::{Error, Result};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+use std::f64::consts::PI;
+
+/// Which density the latents meet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum BaseConfig {
+    /// Independent standard normals.
+    #[default]
+    StandardNormal,
+    /// Independent normals with learned mean and scale.
+    DiagonalNormal,
+    /// A mixture of diagonal Gaussians with learned weights, means and scales.
+    Mixture {
+        /// Number of components, at least 1.
+        components: usize,
+    },
+    /// Uniform on `[low, high]` in every dimension. Outside, the log-density is [`OUTSIDE`].
+    Uniform {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+}
+
+/// The log-density, in nats, that stands for zero density: finite, so that no mean turns into NaN.
+pub const OUTSIDE: f64 = -1e30;
+
+/// The noise of a batch before any base has shaped it: what a teacher and its student share.
+#[derive(Clone, Debug)]
+pub struct Noise {
+    /// Standard normal, `[batch, height, width, channels]`.
+    pub normal: Tensor<4>,
+    /// Uniform in [0, 1), one per sample: chooses the component of a mixture.
+    pub uniform: Vec<f32>,
+}
+
+impl Noise {
+    /// Draw for `batch` samples of shape `event` (height, width, channels).
+    pub fn draw(batch: usize, event: [usize; 3], rng: &mut impl RngCore, device: &Device) -> Self {
+        let [h, w, c] = event;
+        let values = normals(batch * h * w * c, rng);
+        let normal = Tensor::from_data(TensorData::new(values, [batch, h, w, c]), device);
+        Self { normal, uniform: uniforms(batch, rng) }
+    }
+}
+
+/// A base density over `[batch, height, width, channels]`.
+#[doc(alias = "prior")]
+#[doc(alias = "q0")]
+#[derive(Clone, Debug)]
+pub struct Base {
+    config: BaseConfig,
+    mean: Option<Param>,
+    log_std: Option<Param>,
+    logits: Option<Param>,
+}
+
+crate::parameters!(Base { mean, log_std, logits });
+
+impl Base {
+    /// A base for samples of shape `event`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a mixture without components or an empty interval.
+    pub fn new(config: &BaseConfig, event: [usize; 3], rng: &mut impl RngCore, device: &Device) -> Result<Self> {
+        let dimensions: usize = event.iter().product();
+        let mut base = Self { config: config.clone(), mean: None, log_std: None, logits: None };
+        match *config {
+            BaseConfig::StandardNormal => {}
+            BaseConfig::DiagonalNormal => {
+                base.mean = Some(Param::zeros(&[1, dimensions], device));
+                base.log_std = Some(Param::zeros(&[1, dimensions], device));
+            }
+            BaseConfig::Mixture { components } => {
+                if components == 0 {
+                    return Err(Error::config("base.components", "0 components", "use at least 1"));
+                }
+                // Means apart from the start: equal components would receive equal gradients for ever.
+                base.mean = Some(Param::new(normals(components * dimensions, rng), &[components, dimensions], device));
+                base.log_std = Some(Param::zeros(&[components, dimensions], device));
+                base.logits = Some(Param::zeros(&[components], device));
+            }
+            BaseConfig::Uniform { low, high } => {
+                if !(low.is_finite() && high.is_finite() && low < high) {
+                    return Err(Error::config(
+                        "base",
+                        format!("the interval [{low}, {high}]"),
+                        "give finite low < high",
+                    ));
+                }
+            }
+        }
+        Ok(base)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &BaseConfig {
+        &self.config
+    }
+
+    /// Log-density in nats, `[batch]`. Finite for every finite latent.
+    pub fn log_prob(&self, z: &Tensor<4>) -> Tensor<1> {
+        let [b, h, w, c] = z.dims();
+        let d = h * w * c;
+        let constant = -0.5 * (2.0 * PI).ln();
+        // Past 1e15 a square would overflow f32 where D is large; such a row's density is zero to any purpose.
+        let bounded = || z.clone().clamp(-1e15, 1e15).reshape([b, d]);
+        match self.config {
+            BaseConfig::StandardNormal => (bounded().square() * -0.5).sum_dim(1).reshape([b]) + constant * d as f64,
+            BaseConfig::DiagonalNormal | BaseConfig::Mixture { .. } => {
+                let (mean, log_std) = self.normal_params();
+                let k = mean.dims()[0];
+                let apart = bounded().reshape([b, 1, d]) - mean.reshape([1, k, d]);
+                let scaled = apart * (-log_std.clone()).exp().reshape([1, k, d]);
+                let each = (scaled.clamp(-1e15, 1e15).square() * -0.5).sum_dim(2).reshape([b, k])
+                    - log_std.sum_dim(1).reshape([1, k])
+                    + constant * d as f64;
+                match &self.logits {
+                    None => each.reshape([b]),
+                    Some(logits) => {
+                        let weighted = each + log_softmax(logits.flat().clone()).reshape([1, k]);
+                        let largest = weighted.clone().max_dim(1).detach();
+                        ((weighted - largest.clone()).exp().sum_dim(1).log() + largest).reshape([b])
+                    }
+                }
+            }
+            BaseConfig::Uniform { low, high } => {
+                let outside = sum_event(
+                    (z.clone().lower_elem(low).float() + z.clone().greater_elem(high).float()).cast(z.dtype()),
+                );
+                outside.clamp(0.0, 1.0) * OUTSIDE - d as f64 * (high - low).ln()
+            }
+        }
+    }
+
+    /// Shape noise into latents; `temperature` multiplies the standard deviation (and does nothing to a uniform base).
+    pub fn shape_noise(&self, noise: &Noise, temperature: f64) -> Tensor<4> {
+        let dims = noise.normal.dims();
+        let [b, h, w, c] = dims;
+        let eps = noise.normal.clone() * temperature;
+        match self.config {
+            BaseConfig::StandardNormal => eps,
+            BaseConfig::DiagonalNormal | BaseConfig::Mixture { .. } => {
+                let (mean, log_std) = self.normal_params();
+                let component = self.components(&noise.uniform);
+                let count = component.len();
+                let device = noise.normal.device().without_autodiff();
+                let component = Tensor::<1, Int>::from_data(TensorData::new(component, [count]), &device);
+                let mean = mean.select(0, component.clone());
+                let std = log_std.select(0, component).exp();
+                (eps.reshape([b, h * w * c]) * std + mean).reshape(dims)
+            }
+            BaseConfig::Uniform { low, high } => {
+                // The normal distribution function turns the shared normal noise into uniform noise.
+                let cdf = ((noise.normal.clone() / 2.0_f64.sqrt()).erf() + 1.0) * 0.5;
+                cdf * (high - low) + low
+            }
+        }
+    }
+
+    fn normal_params(&self) -> (Tensor<2>, Tensor<2>) {
+        let mean = self.mean.as_ref().expect("normal bases have a mean");
+        let log_std = self.log_std.as_ref().expect("normal bases have a scale");
+        (mean.tensor(), log_std.tensor())
+    }
+
+    /// The component of each sample, by inverting the cumulative weights.
+    fn components(&self, uniform: &[f32]) -> Vec<i64> {
+        let Some(logits) = &self.logits else { return vec![0; uniform.len()] };
+        let logits = logits.values_f64();
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = logits.iter().map(|l| (l - largest).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        let pick = |u: f32| {
+            let mut left = f64::from(u) * total;
+            let found = weights.iter().position(|weight| {
+                left -= weight;
+                left < 0.0
+            });
+            found.unwrap_or(weights.len() - 1) as i64
+        };
+        uniform.iter().map(|&u| pick(u)).collect()
+    }
+}
+
+fn log_softmax(logits: Tensor<1>) -> Tensor<1> {
+    let largest = logits.clone().max().detach();
+    let shifted = logits - largest;
+    shifted.clone() - shifted.exp().sum().log()
+}
+
+/// A tensor of one number type, for tests that run a base in f64.
+#[doc(hidden)]
+pub fn cast_noise(noise: &Noise, dtype: DType) -> Noise {
+    Noise { normal: noise.normal.clone().cast(dtype), uniform: noise.uniform.clone() }
+}

@@ -1,0 +1,110 @@
+//! Decide which state of the student is compared with which state of the teacher, and in which order of the variables.
+
+use super::{AlignmentConfig, DistillConfig, Mismatch};
+use crate::bijectors::Reordering;
+use crate::bijectors::permute::{invert, take_channels};
+use crate::flows::Flow;
+use crate::{Error, Result};
+use burn::tensor::Tensor;
+
+/// One pair of depths, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// Steps of the student, from 1.
+    pub student: usize,
+    /// Steps of the teacher, from 1.
+    pub teacher: usize,
+    /// How to take the student's channels so that variables match; `None` where they do as they stand.
+    pub student_order: Option<Vec<usize>>,
+    /// The same for the teacher's.
+    pub teacher_order: Option<Vec<usize>>,
+}
+
+impl Pair {
+    /// The two states in one common order.
+    pub fn in_common_order(&self, student: Tensor<4>, teacher: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        (reordered(student, self.student_order.as_deref()), reordered(teacher, self.teacher_order.as_deref()))
+    }
+
+    /// A state of the teacher in the student's order of variables.
+    pub fn to_student(&self, teacher: Tensor<4>) -> Tensor<4> {
+        let common = reordered(teacher, self.teacher_order.as_deref());
+        match &self.student_order {
+            Some(order) => take_channels(common, &invert(order)),
+            None => common,
+        }
+    }
+}
+
+fn reordered(state: Tensor<4>, order: Option<&[usize]>) -> Tensor<4> {
+    match order {
+        Some(order) => take_channels(state, order),
+        None => state,
+    }
+}
+
+/// The pairs that the configuration asks for, and a line for each repair or doubt.
+///
+/// # Errors
+/// [`Error::Alignment`] for depths that do not exist, and for variables in different orders under [`Mismatch::Error`].
+pub fn align(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<(Vec<Pair>, Vec<String>)> {
+    let (j, k) = (student.architecture().steps(), teacher.architecture().steps());
+    let even = |i: usize| (i, ((i * k) as f64 / j as f64).round().max(1.0) as usize);
+    let depths: Vec<(usize, usize)> = match &config.alignment {
+        AlignmentConfig::Even => (1..=j).map(even).collect(),
+        AlignmentConfig::Ends | AlignmentConfig::Levels => vec![(j, k)],
+        AlignmentConfig::Every(n) => (1..=j).filter(|i| i % n == 0 || *i == j).map(even).collect(),
+        AlignmentConfig::Pairs(pairs) => pairs.clone(),
+    };
+    if depths.is_empty() {
+        return Err(Error::alignment("ilkd", "no pair of steps", "name at least one pair (student step, teacher step)"));
+    }
+    let mut notes = Vec::new();
+    let mut pairs = Vec::new();
+    for (i, t) in depths {
+        if !(1..=j).contains(&i) || !(1..=k).contains(&t) {
+            let problem = format!("pair ({i}, {t}) does not exist: the student has steps 1 to {j}, the teacher 1 to {k}");
+            return Err(Error::alignment("ilkd", problem, "name steps that exist, counted from 1"));
+        }
+        pairs.push(pair(student, teacher, (i, t), config.mismatch, &mut notes)?);
+    }
+    if pairs.windows(2).any(|two| two[1].student <= two[0].student || two[1].teacher < two[0].teacher) {
+        return Err(Error::alignment("ilkd", "the pairs do not go forward in both flows", "list them from the data side, each once"));
+    }
+    Ok((pairs, notes))
+}
+
+/// The two ends: what LKD compares and SKD shares its noise at.
+pub(super) fn align_ends(student: &Flow, teacher: &Flow, config: &DistillConfig, notes: &mut Vec<String>) -> Result<Pair> {
+    pair(student, teacher, (student.architecture().steps(), teacher.architecture().steps()), config.mismatch, notes)
+}
+
+fn pair(student: &Flow, teacher: &Flow, (i, t): (usize, usize), mismatch: Mismatch, notes: &mut Vec<String>) -> Result<Pair> {
+    let orders = (student.reordering_after(i), teacher.reordering_after(t));
+    let kept = Pair { student: i, teacher: t, student_order: None, teacher_order: None };
+    let undo = |order: Reordering| match order {
+        Reordering::Permuted(indices) => Some(invert(&indices)),
+        Reordering::Kept | Reordering::Mixed => None,
+    };
+    match orders {
+        (Reordering::Mixed, Reordering::Mixed) => Ok(kept),
+        (Reordering::Mixed, _) | (_, Reordering::Mixed) => {
+            notes.push(format!(
+                "pair ({i}, {t}): one flow mixes its variables by learned weights, the other only reorders them; compared as they stand"
+            ));
+            Ok(kept)
+        }
+        (student, teacher) if student == teacher => Ok(kept),
+        (student, teacher) => match mismatch {
+            Mismatch::Error => Err(Error::alignment(
+                "ilkd",
+                format!("pair ({i}, {t}): the variables stand in different orders there (reversals or permutations differ)"),
+                "choose depths with the same number of reversals modulo 2, inherit the permutations, or set distill.mismatch = \"reorder\"",
+            )),
+            Mismatch::Reorder => {
+                notes.push(format!("pair ({i}, {t}): the variables stand in different orders; each is compared with itself"));
+                Ok(Pair { student_order: undo(student), teacher_order: undo(teacher), ..kept })
+            }
+        },
+    }
+}

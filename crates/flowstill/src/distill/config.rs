@@ -1,0 +1,232 @@
+//! Set what a student learns from its teacher: weights, distance, alignment, the form of SKD.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// How far two states are apart; the mean over all event dimensions and the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distance {
+    /// `|a - b|`, the paper's choice.
+    L1,
+    /// `(a - b)^2`.
+    L2,
+    /// `(a - b)^2 / 2` within `delta`, `delta (|a - b| - delta / 2)` beyond: an outlier pulls no harder than `delta`.
+    Huber {
+        /// Where the square gives way to the line.
+        delta: f64,
+    },
+}
+
+/// Which depths of the two flows are compared by ILKD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlignmentConfig {
+    /// Student step `i` of `J` with teacher step `round(i K / J)`, the end included: 3 against 9 gives (1,3) (2,6) (3,9).
+    Even,
+    /// The final states alone.
+    Ends,
+    /// Every n-th student step of [`AlignmentConfig::Even`], and the end.
+    Every(usize),
+    /// The end of every level.
+    Levels,
+    /// Explicit pairs (student step, teacher step), counted from 1.
+    Pairs(Vec<(usize, usize)>),
+}
+
+/// What to do with a pair whose states hold their variables in different orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mismatch {
+    /// Refuse to run.
+    Error,
+    /// Compare each variable with itself, by undoing the known permutations on both sides; the run says so.
+    Reorder,
+}
+
+/// How SKD reaches the student's inverse: the paper's form, and the two of CaloFlow II (arXiv 2110.11377), its z-pass and its x-pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkdForm {
+    /// `d(f_s^-1(u), f_t^-1(u))`: both inverses run, exact gradients through the student's.
+    Inverse,
+    /// `x = f_s^-1(u)`, `d(f_t(x), u)`: the teacher's inverse never runs.
+    Cycle,
+    /// The teacher runs forward on data; each student block, inverted at the teacher's state, must give the teacher's state before.
+    Trajectory,
+}
+
+/// How the distillation weights move over the run; what they leave goes to NLL on data.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightSchedule {
+    /// As configured from the first to the last step.
+    Constant,
+    /// Linearly from zero over the first part of the run.
+    Warmup {
+        /// That part, 0 to 1.
+        until: f64,
+    },
+    /// As configured at first, linearly to zero at a later part of the run: the student ends on its own likelihood.
+    Anneal {
+        /// Where the fall begins, 0 to 1.
+        from: f64,
+        /// Where it reaches zero, 0 to 1.
+        to: f64,
+    },
+}
+
+/// What a pair of states passes through before it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Projection {
+    /// Nothing.
+    None,
+    /// A learned linear map of the student's state per pair (BiFlow, arXiv 2512.10953), started at the identity.
+    Linear,
+}
+
+/// What a student takes over from its teacher before the first step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inheritance {
+    /// Nothing.
+    None,
+    /// The fixed permutations (and the signs and row orders of LU layers) of the aligned teacher steps.
+    Permutations,
+    /// All weights of these teacher steps, one for each student step, counted from 1; steps must have the same configuration.
+    Steps(Vec<usize>),
+    /// All weights of teacher steps spread evenly, the first and the last included.
+    Spread,
+}
+
+/// What distillation adds to the likelihood.
+///
+/// ```text
+/// L = (1 - sum) NLL(data) + lkd L_LKD + ilkd L_ILKD + skd L_SKD + teacher_samples NLL(samples of the teacher)
+/// ```
+/// Source: Walton et al. 2025 (arXiv 2506.21003); the last term is ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DistillConfig {
+    /// Weight of the distance of final latents on the same data (LKD); default 0.
+    pub lkd: f64,
+    /// Weight of the distance of aligned states on the same data (ILKD); default 0.
+    pub ilkd: f64,
+    /// Weight of the distance of samples from the same noise (SKD); default 0.
+    pub skd: f64,
+    /// Weight of the likelihood of the teacher's samples; default 0.3, the best that was found (see `recipes/power/RESULT.md`).
+    pub teacher_samples: f64,
+    /// Distance; default `l1`, as in the paper.
+    pub distance: Distance,
+    /// Pairs of depths; default `even`.
+    pub alignment: AlignmentConfig,
+    /// Pairs whose variables stand in different orders; default `reorder`.
+    pub mismatch: Mismatch,
+    /// Form of SKD; default `inverse`.
+    pub skd_form: SkdForm,
+    /// Rows of noise per step for SKD and teacher samples, 0 for the batch size; default 0.
+    pub noise_batch: usize,
+    /// Teacher samples drawn once, before the first step, and used again and again; 0 draws fresh ones at every step (always so for
+    /// conditional flows); default 131072.
+    pub pool: usize,
+    /// Take the SKD term every n-th step only; default 1.
+    pub skd_every: u64,
+    /// Standard deviation of the noise; default 1.
+    pub temperature: f64,
+    /// Teacher samples with a (standardised) value past this are left out; default 30.
+    pub outlier: f64,
+    /// Schedule of the weights; default `constant`.
+    pub schedule: WeightSchedule,
+    /// Learned map between aligned states; default `none`.
+    pub projection: Projection,
+    /// Weight of `(mean squared norm of the student's aligned states / the teacher's - 1)^2` (BiFlow's norm control); default 0.
+    pub norm_control: f64,
+    /// What the student takes over; default `none`.
+    pub inherit: Inheritance,
+}
+
+impl Default for DistillConfig {
+    fn default() -> Self {
+        Self {
+            lkd: 0.0,
+            ilkd: 0.0,
+            skd: 0.0,
+            teacher_samples: 0.3,
+            distance: Distance::L1,
+            alignment: AlignmentConfig::Even,
+            mismatch: Mismatch::Reorder,
+            skd_form: SkdForm::Inverse,
+            noise_batch: 0,
+            pool: 131_072,
+            skd_every: 1,
+            temperature: 1.0,
+            outlier: 30.0,
+            schedule: WeightSchedule::Constant,
+            projection: Projection::None,
+            norm_control: 0.0,
+            inherit: Inheritance::None,
+        }
+    }
+}
+
+impl DistillConfig {
+    /// The weight that is left for NLL on data: all weights sum to one.
+    pub fn nll(&self) -> f64 {
+        // Sums like 0.1 + 0.2 + 0.7 must not leave -1e-17.
+        (1.0 - (self.lkd + self.ilkd + self.skd + self.teacher_samples)).max(0.0)
+    }
+
+    /// Factor of the distillation weights at `step` of `total`.
+    pub fn ramp(&self, step: u64, total: u64) -> f64 {
+        let done = step as f64 / total.max(1) as f64;
+        match self.schedule {
+            WeightSchedule::Constant => 1.0,
+            WeightSchedule::Warmup { until } => (done / until.max(1e-9)).min(1.0),
+            WeightSchedule::Anneal { from, to } => (1.0 - (done - from) / (to - from).max(1e-9)).clamp(0.0, 1.0),
+        }
+    }
+
+    /// Check every range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the first setting that is out of range.
+    pub fn check(&self) -> Result<()> {
+        let weights =
+            [("lkd", self.lkd), ("ilkd", self.ilkd), ("skd", self.skd), ("teacher_samples", self.teacher_samples)];
+        if let Some((name, value)) = weights.iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
+            return Err(Error::config(format!("distill.{name}"), format!("{value} is out of range"), "use 0 to 1"));
+        }
+        let sum: f64 = weights.iter().map(|(_, value)| value).sum();
+        if sum > 1.0 + 1e-9 {
+            return Err(Error::config(
+                "distill",
+                format!("the weights sum to {sum}"),
+                "keep the sum at or below 1; NLL gets the rest",
+            ));
+        }
+        let fraction = |value: f64| (0.0..=1.0).contains(&value);
+        let good = match self.schedule {
+            WeightSchedule::Constant => true,
+            WeightSchedule::Warmup { until } => fraction(until),
+            WeightSchedule::Anneal { from, to } => fraction(from) && fraction(to) && from < to,
+        };
+        let rules = [
+            ("distill.schedule", good, "give fractions of the run between 0 and 1, from before to"),
+            ("distill.skd_every", self.skd_every >= 1, "use at least 1"),
+            ("distill.temperature", self.temperature > 0.0 && self.temperature.is_finite(), "use a number above 0"),
+            ("distill.outlier", self.outlier > 0.0, "use a number above 0"),
+            ("distill.norm_control", self.norm_control >= 0.0 && self.norm_control.is_finite(), "use 0 or more"),
+            ("distill.alignment", self.alignment != AlignmentConfig::Every(0), "use every n-th step with n at least 1"),
+            (
+                "distill.distance",
+                !matches!(self.distance, Distance::Huber { delta } if delta.is_nan() || delta <= 0.0),
+                "use delta above 0",
+            ),
+        ];
+        match rules.iter().find(|(_, good, _)| !good) {
+            Some((name, _, remedy)) => Err(Error::config(*name, "out of range", *remedy)),
+            None => Ok(()),
+        }
+    }
+}

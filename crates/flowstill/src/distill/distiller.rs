@@ -1,0 +1,255 @@
+//! Mix the likelihood with what the teacher knows: LKD, ILKD, SKD, and the likelihood of the teacher's samples.
+
+use super::alignment::{Pair, align, align_ends};
+use super::pool::{Draw, Pool, draw, row_indices, rows_within, select_noise};
+use super::projector::Projector;
+use super::{DistillConfig, Projection, SkdForm};
+use crate::flows::{Flow, Latents, Trace};
+use crate::train::{Batch, Loss, Objective};
+use crate::{Error, Result};
+use burn::tensor::Tensor;
+
+/// The loss of a student beside a frozen teacher.
+///
+/// The teacher is kept without autodiff; nothing here can change it. A student that is a copy of its teacher has every distillation term
+/// exactly 0.
+#[derive(Clone, Debug)]
+pub struct Distillation {
+    teacher: Flow,
+    config: DistillConfig,
+    pairs: Vec<Pair>,
+    ends: Pair,
+    projectors: Vec<Projector>,
+    pool: Option<Pool>,
+    seed: u64,
+    notes: Vec<String>,
+    identity: String,
+}
+
+crate::parameters!(Distillation { projectors });
+
+impl Distillation {
+    /// Check that teacher and student fit, align them, and draw the pool of shared noise; `batch` is the batch size of the training.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings out of range, [`Error::Alignment`] for flows that the losses cannot bring together,
+    /// [`Error::NotFinite`] if the teacher's samples are not finite.
+    pub fn new(teacher: &Flow, student: &Flow, config: &DistillConfig, seed: u64, batch: usize) -> Result<Self> {
+        config.check()?;
+        let (own, theirs) = (student.architecture(), teacher.architecture());
+        if own.event != theirs.event || own.context != theirs.context {
+            return Err(Error::alignment(
+                "distillation",
+                format!(
+                    "the teacher models {:?} with {} conditioning values, the student {:?} with {}",
+                    theirs.event, theirs.context, own.event, own.context
+                ),
+                "use a teacher trained on the same columns",
+            ));
+        }
+        let teacher = teacher.clone().constant();
+        let mut notes = Vec::new();
+        let ends = match config.lkd > 0.0 || config.skd > 0.0 {
+            true => align_ends(student, &teacher, config, &mut notes)?,
+            false => Pair { student: own.steps(), teacher: theirs.steps(), student_order: None, teacher_order: None },
+        };
+        let mut pairs = Vec::new();
+        if config.ilkd > 0.0 || config.norm_control > 0.0 || (config.skd > 0.0 && config.skd_form == SkdForm::Trajectory) {
+            let (aligned, repairs) = align(student, &teacher, config)?;
+            pairs = aligned;
+            notes.extend(repairs);
+        }
+        notes.dedup();
+        let channels = own.event[2];
+        let projectors = match config.projection {
+            Projection::None => Vec::new(),
+            Projection::Linear => pairs.iter().map(|_| Projector::new(channels, &student.device())).collect(),
+        };
+        let identity = format!("{}-{:016x}", serde_json::to_string(config).unwrap_or_default(), teacher.fingerprint());
+        let mut made = Self { teacher, config: config.clone(), pairs, ends, projectors, pool: None, seed, notes, identity };
+        if made.needs_draws() && own.context == 0 && config.pool > 0 {
+            let (pool, dropped) = Pool::new(&made.teacher, config, config.pool, made.noise_rows(batch), seed)?;
+            if dropped > 0 {
+                made.notes.push(format!("{dropped} of the teacher's samples were not finite or past {}: left out", config.outlier));
+            }
+            made.pool = Some(pool);
+        }
+        Ok(made)
+    }
+
+    /// What was aligned, repaired or left out, a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The aligned pairs of ILKD.
+    pub fn pairs(&self) -> &[Pair] {
+        &self.pairs
+    }
+
+    /// The teacher.
+    pub fn teacher(&self) -> &Flow {
+        &self.teacher
+    }
+
+    fn noise_rows(&self, batch: usize) -> usize {
+        if self.config.noise_batch == 0 { batch } else { self.config.noise_batch }
+    }
+
+    fn needs_draws(&self) -> bool {
+        self.config.teacher_samples > 0.0 || (self.config.skd > 0.0 && self.config.skd_form == SkdForm::Inverse)
+    }
+
+    /// The distance of the final latents.
+    fn lkd(&self, student: &Latents, teacher: &Latents) -> Tensor<1> {
+        let (s, t) = self.ends.in_common_order(student.levels[0].clone(), teacher.levels[0].clone());
+        self.config.distance.mean(s, t)
+    }
+
+    /// The mean distance of the aligned states.
+    fn ilkd(&self, student: &Trace, teacher: &Trace) -> Tensor<1> {
+        self.mean_over_pairs(student, teacher, |s, t| self.config.distance.mean(s, t))
+    }
+
+    /// How far the student's states are from the teacher's in mean squared size.
+    fn norm_control(&self, student: &Trace, teacher: &Trace) -> Tensor<1> {
+        self.mean_over_pairs(student, teacher, |s, t| (s.square().mean() / t.square().mean() - 1.0).square())
+    }
+
+    fn mean_over_pairs(&self, student: &Trace, teacher: &Trace, term: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<1>) -> Tensor<1> {
+        let (own, theirs) = (student.flat(), teacher.flat());
+        let each = self.pairs.iter().enumerate().map(|(index, pair)| {
+            let (s, t) = pair.in_common_order(own[pair.student - 1].clone(), theirs[pair.teacher - 1].clone());
+            let s = self.projectors.get(index).map_or(s.clone(), |projector| projector.forward(s));
+            term(s, t)
+        });
+        Tensor::cat(each.collect(), 0).mean()
+    }
+
+    /// The distance of what the two inverses make of the same noise.
+    fn skd_inverse(&self, student: &Flow, draw: &Draw, context: Option<&Tensor<2>>) -> Result<Option<Tensor<1>>> {
+        let device = student.device();
+        let mut noise = draw.noise.clone();
+        let mut target = draw.samples.clone();
+        let mut samples = self.student_samples(student, &noise, context)?;
+        // A row that the student throws far out would drown the others, or spoil the gradient; it waits until the student is better.
+        let good = rows_within(&samples, 10.0 * self.config.outlier);
+        if good.is_empty() {
+            return Ok(None);
+        }
+        if good.len() < noise.uniform.len() {
+            noise = select_noise(&noise, &good, &device);
+            target = target.select(0, row_indices(&good, &device));
+            let context = context.map(|c| c.clone().select(0, row_indices(&good, &device)));
+            samples = self.student_samples(student, &noise, context.as_ref())?;
+        }
+        Ok(Some(self.config.distance.mean(samples, target)))
+    }
+
+    fn student_samples(&self, student: &Flow, noise: &crate::base::Noise, context: Option<&Tensor<2>>) -> Result<Tensor<4>> {
+        let mut own = noise.clone();
+        own.normal = self.ends.to_student(own.normal);
+        Ok(student.inverse(&student.latents_from_noise(&own, 1.0), context)?.0)
+    }
+
+    /// The distance between the noise and what the teacher makes of the student's sample from it.
+    fn skd_cycle(&self, student: &Flow, batch: &Batch, step: u64) -> Result<Option<Tensor<1>>> {
+        let rows = if batch.context.is_some() { batch.x.dims()[0] } else { self.noise_rows(batch.x.dims()[0]) };
+        let mut rng = crate::random::stream(self.seed, "cycle noise", step);
+        let mut noise = crate::base::Noise::draw(rows, self.teacher.architecture().event, &mut rng, &student.device());
+        noise.normal = noise.normal * self.config.temperature;
+        let mut context = batch.context.clone();
+        let mut samples = self.student_samples(student, &noise, context.as_ref())?;
+        let good = rows_within(&samples, self.config.outlier);
+        if good.is_empty() {
+            return Ok(None);
+        }
+        if good.len() < rows {
+            let device = student.device();
+            noise = select_noise(&noise, &good, &device);
+            context = context.map(|c| c.select(0, row_indices(&good, &device)));
+            samples = self.student_samples(student, &noise, context.as_ref())?;
+        }
+        let (latents, _) = self.teacher.forward(samples, context.as_ref())?;
+        let wanted = self.teacher.latents_from_noise(&noise, 1.0);
+        Ok(Some(self.config.distance.mean_beyond_rounding(latents.levels[0].clone(), wanted.levels[0].clone())))
+    }
+
+    /// The mean distance between the teacher's states and what the student's blocks, inverted at the teacher's next state, make of them.
+    fn skd_trajectory(&self, student: &Flow, x: &Tensor<4>, teacher: &Trace, context: Option<&Tensor<2>>) -> Tensor<1> {
+        let theirs = teacher.flat();
+        let mut terms = Vec::new();
+        let (mut from, mut before) = (0, x.clone());
+        for pair in &self.pairs {
+            let start = pair.to_student(theirs[pair.teacher - 1].clone());
+            let back = student.inverse_steps(from..pair.student, start.clone(), context);
+            terms.push(self.config.distance.mean_beyond_rounding(back, before));
+            (from, before) = (pair.student, start);
+        }
+        Tensor::cat(terms, 0).mean()
+    }
+}
+
+impl Objective for Distillation {
+    fn loss(&self, flow: &Flow, batch: &Batch, step: u64, total: u64) -> Result<Loss> {
+        let config = &self.config;
+        let ramp = config.ramp(step, total);
+        let context = batch.context.as_ref();
+        let weight_of_nll = 1.0 - ramp * (1.0 - config.nll());
+        let (latents, log_det, trace) = flow.forward_traced(batch.x.clone(), context)?;
+        let nll = -(flow.latent_log_prob(&latents) + log_det).mean();
+        let mut sum = nll.clone() * weight_of_nll;
+        let mut terms = vec![("nll", nll)];
+        let mut add = |name, weight: f64, term: Tensor<1>| {
+            sum = sum.clone() + term.clone() * (weight * ramp);
+            terms.push((name, term));
+        };
+        let trajectory = config.skd > 0.0 && config.skd_form == SkdForm::Trajectory && step % config.skd_every == 0;
+        if config.lkd > 0.0 || config.ilkd > 0.0 || config.norm_control > 0.0 || trajectory {
+            let (target, _, states) = self.teacher.forward_traced(batch.x.clone(), context)?;
+            if config.lkd > 0.0 {
+                add("lkd", config.lkd, self.lkd(&latents, &target));
+            }
+            if config.ilkd > 0.0 {
+                add("ilkd", config.ilkd, self.ilkd(&trace, &states));
+            }
+            if config.norm_control > 0.0 {
+                add("norm", config.norm_control, self.norm_control(&trace, &states));
+            }
+            if trajectory {
+                add("skd", config.skd, self.skd_trajectory(flow, &batch.x, &states, context));
+            }
+        }
+        if config.skd > 0.0 && config.skd_form == SkdForm::Cycle && step % config.skd_every == 0 {
+            if let Some(term) = self.skd_cycle(flow, batch, step)? {
+                add("skd", config.skd, term);
+            }
+        }
+        if self.needs_draws() {
+            let fresh = match &self.pool {
+                Some(_) => None,
+                None => {
+                    let rows = if context.is_some() { batch.x.dims()[0] } else { self.noise_rows(batch.x.dims()[0]) };
+                    Some(draw(&self.teacher, config, rows, self.seed, step, context)?)
+                }
+            };
+            let pooled = self.pool.as_ref().map(|pool| pool.at(step));
+            if let Some(draw) = pooled.or(fresh.as_ref()) {
+                if config.skd > 0.0 && config.skd_form == SkdForm::Inverse && step % config.skd_every == 0 {
+                    if let Some(term) = self.skd_inverse(flow, draw, context)? {
+                        add("skd", config.skd, term);
+                    }
+                }
+                if config.teacher_samples > 0.0 {
+                    let term = -flow.log_prob(draw.samples.clone(), context)?.mean();
+                    add("teacher_samples", config.teacher_samples, term);
+                }
+            }
+        }
+        Ok(Loss { total: sum, terms })
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+}

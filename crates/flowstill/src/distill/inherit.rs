@@ -1,0 +1,107 @@
+//! Let a student take over permutations or whole steps from its teacher before it learns.
+
+use super::{DistillConfig, Inheritance, align};
+use crate::bijectors::BijectorConfig;
+use crate::flows::Flow;
+use crate::{Error, Parameters, Result, Role};
+use std::collections::HashMap;
+
+/// The student as the first step meets it, and a line that says what it took over.
+///
+/// # Errors
+/// [`Error::Alignment`] if the steps named do not exist or have another configuration.
+pub fn prepare_student(student: Flow, teacher: &Flow, config: &DistillConfig) -> Result<(Flow, Vec<String>)> {
+    let (j, k) = (student.architecture().steps(), teacher.architecture().steps());
+    match &config.inherit {
+        Inheritance::None => Ok((student, Vec::new())),
+        Inheritance::Permutations => inherit_permutations(student, teacher, config),
+        Inheritance::Steps(steps) => inherit_steps(student, teacher, steps),
+        Inheritance::Spread => {
+            let spread = |i: usize| 1 + if j > 1 { ((i * (k - 1)) as f64 / (j - 1) as f64).round() as usize } else { k - 1 };
+            inherit_steps(student, teacher, &(0..j).map(spread).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn inherit_steps(mut student: Flow, teacher: &Flow, steps: &[usize]) -> Result<(Flow, Vec<String>)> {
+    let refuse = |problem: String, remedy: &str| Err(Error::alignment("inherit", problem, remedy));
+    let (own, theirs) = (student.architecture().levels[0].clone(), &teacher.architecture().levels[0]);
+    if steps.len() != own.len() {
+        return refuse(format!("{} teacher steps for a student of {}", steps.len(), own.len()), "name one teacher step for each student step");
+    }
+    for (i, &t) in steps.iter().enumerate() {
+        match t.checked_sub(1).and_then(|t| theirs.get(t)) {
+            None => return refuse(format!("teacher step {t} does not exist"), &format!("name steps 1 to {}", theirs.len())),
+            Some(config) if *config != own[i] => {
+                return refuse(
+                    format!("student step {} and teacher step {t} have different configurations", i + 1),
+                    "give the student the teacher's family, width and conditioner, or inherit permutations only",
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    let values: HashMap<String, Vec<f32>> = teacher.params().into_iter().map(|(name, p)| (name, p.values())).collect();
+    let same_base = student.architecture().base == teacher.architecture().base;
+    for (name, param) in student.params_mut().into_iter().filter(|(_, p)| p.role() != Role::Constant) {
+        let source = match step_of(&name) {
+            Some((i, rest)) => Some(format!("levels.0.steps.{}.{rest}", steps[i] - 1)),
+            None => same_base.then(|| name.clone()),
+        };
+        if let Some(values) = source.and_then(|source| values.get(&source)) {
+            param.set_values(values.clone());
+        }
+    }
+    Ok((student, vec![format!("the student starts from the teacher's steps {steps:?}")]))
+}
+
+/// The step (from 0) that a parameter of the one level belongs to, and its name within the step.
+fn step_of(name: &str) -> Option<(usize, &str)> {
+    let (index, rest) = name.strip_prefix("levels.0.steps.")?.split_once('.')?;
+    Some((index.parse().ok()?, rest))
+}
+
+fn inherit_permutations(student: Flow, teacher: &Flow, config: &DistillConfig) -> Result<(Flow, Vec<String>)> {
+    // The orders are about to change, so that the check of orders must not refuse what it finds now.
+    let lenient = DistillConfig { mismatch: super::Mismatch::Reorder, ..config.clone() };
+    let pairs = align(&student, teacher, &lenient)?.0;
+    let mut architecture = student.architecture().clone();
+    let mut copied = 0;
+    for pair in &pairs {
+        let source = &teacher.architecture().levels[0][pair.teacher - 1];
+        copied += copy_permutations(&mut architecture.levels[0][pair.student - 1], source);
+    }
+    let mut rebuilt = Flow::new(&architecture, 0, &student.device())?;
+    for ((_, to), (_, from)) in rebuilt.params_mut().into_iter().zip(student.params()) {
+        to.set(from.flat().clone());
+    }
+    let fixed = |name: &str| name.ends_with(".permutation") || name.ends_with(".sign");
+    let values: HashMap<String, Vec<f32>> =
+        teacher.params().into_iter().filter(|(name, _)| fixed(name)).map(|(name, p)| (name, p.values())).collect();
+    for (name, param) in rebuilt.params_mut().into_iter().filter(|(name, _)| fixed(name)) {
+        let Some((i, rest)) = step_of(&name) else { continue };
+        let Some(pair) = pairs.iter().find(|pair| pair.student == i + 1) else { continue };
+        if let Some(values) = values.get(&format!("levels.0.steps.{}.{rest}", pair.teacher - 1)) {
+            param.set_values(values.clone());
+            copied += 1;
+        }
+    }
+    match copied {
+        0 => Err(Error::alignment("inherit", "no aligned pair of steps has a permutation in common", "set distill.inherit = \"none\"")),
+        _ => Ok((rebuilt, vec![format!("the student took over {copied} fixed permutations and signs from its teacher")])),
+    }
+}
+
+/// Copy the indices of permutations that stand at the same places; says how many.
+fn copy_permutations(to: &mut BijectorConfig, from: &BijectorConfig) -> usize {
+    match (to, from) {
+        (BijectorConfig::Permute { indices: to }, BijectorConfig::Permute { indices: from }) if to.len() == from.len() => {
+            to.clone_from(from);
+            1
+        }
+        (BijectorConfig::Chain { steps: to }, BijectorConfig::Chain { steps: from }) => {
+            to.iter_mut().zip(from).map(|(to, from)| copy_permutations(to, from)).sum()
+        }
+        _ => 0,
+    }
+}

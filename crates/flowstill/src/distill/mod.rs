@@ -1,0 +1,17 @@
+//! Teach a small flow by a big one: latent, intermediate-latent and synthesized knowledge distillation.
+
+mod alignment;
+mod config;
+mod distiller;
+mod inherit;
+mod losses;
+mod pool;
+mod projector;
+
+pub use alignment::{Pair, align};
+pub use config::{
+    AlignmentConfig, Distance, DistillConfig, Inheritance, Mismatch, Projection, SkdForm, WeightSchedule,
+};
+pub use distiller::Distillation;
+pub use inherit::prepare_student;
+pub use projector::Projector;

@@ -1,0 +1,118 @@
+//! Save a model as one self-describing file, and load it with every check.
+
+use super::{Store, StoredTensors};
+use crate::flows::{Architecture, Flow};
+use crate::model::{Model, Standardization};
+use crate::{Error, Parameters, Result, Role};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The newest format that this version reads, and the one it writes.
+pub const FORMAT_VERSION: u32 = 1;
+
+const KIND: &str = "flowstill-flow";
+
+/// What is known about how a flow came to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainingFacts {
+    /// The role in a comparison: teacher, plain, ilkd, ...
+    pub role: String,
+    /// The family and size in words.
+    pub flow: String,
+    /// The data set.
+    pub data: String,
+    /// The columns, in order.
+    pub columns: Vec<String>,
+    /// The conditioning columns, in order.
+    pub context_columns: Vec<String>,
+    /// The seed of the training.
+    pub seed: u64,
+    /// Steps taken.
+    pub steps: u64,
+    /// The lowest mean negative log-likelihood on the validation split, nats, standardised data.
+    pub validation_nll: Option<f64>,
+    /// Steps that were skipped for non-finite numbers.
+    pub skipped: u64,
+    /// The version of flowstill that wrote it.
+    pub flowstill: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    architecture: Architecture,
+    standardization: Standardization,
+    conventions: Conventions,
+    facts: TrainingFacts,
+}
+
+/// Said in every file, so that it can be read without this code.
+#[derive(Serialize, Deserialize)]
+struct Conventions {
+    direction: String,
+    log_det: String,
+    units: String,
+    layout: String,
+}
+
+impl Default for Conventions {
+    fn default() -> Self {
+        Self {
+            direction: "forward maps standardised data x to latents z; steps are listed data side first".into(),
+            log_det: "log |det dz/dx|".into(),
+            units: "nats".into(),
+            layout:
+                "row-major f32; dense weights are [inputs, outputs] (y = x W + b), mixing matrices [outputs, inputs]"
+                    .into(),
+        }
+    }
+}
+
+/// Write a model to `path`, atomically.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be written; whatever stood there before is untouched then.
+pub fn save(model: &Model, path: &Path) -> Result<()> {
+    let mut store = Store::default();
+    for (name, param) in model.flow.params().into_iter().filter(|(_, param)| param.role() != Role::Constant) {
+        store.push(name, param.shape(), &param.values());
+    }
+    let mut facts = model.facts.clone();
+    facts.flowstill = env!("CARGO_PKG_VERSION").to_string();
+    let document = Document {
+        architecture: model.flow.architecture().clone(),
+        standardization: model.standardization.clone(),
+        conventions: Conventions::default(),
+        facts,
+    };
+    store.write(path, KIND, FORMAT_VERSION, &document)
+}
+
+/// Read a model from `path` onto `device`.
+///
+/// # Errors
+/// [`Error::File`] for a truncated, damaged, foreign or newer file, [`Error::Io`] if it cannot be read.
+pub fn load(path: &Path, device: &Device) -> Result<Model> {
+    let (mut tensors, document): (StoredTensors, Document) = StoredTensors::read(path, KIND, FORMAT_VERSION)?;
+    let mut flow = Flow::new(&document.architecture, 0, device).map_err(|error| {
+        Error::file(path, format!("describes a flow that cannot be built ({error})"), "update flowstill")
+    })?;
+    for (name, param) in flow.params_mut().into_iter().filter(|(_, param)| param.role() != Role::Constant) {
+        let shape = param.shape().to_vec();
+        let values = tensors.take(path, &name, &shape)?;
+        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::file(
+                path,
+                format!("tensor {name} holds {} at {at}", values[at]),
+                "train the flow again",
+            ));
+        }
+        param.set_values(values);
+    }
+    if let Some(extra) = tensors.left().first() {
+        return Err(Error::file(path, format!("tensor {extra} belongs to no layer"), "update flowstill"));
+    }
+    document.standardization.check(flow.architecture(), path)?;
+    Ok(Model { flow, standardization: document.standardization, facts: document.facts })
+}

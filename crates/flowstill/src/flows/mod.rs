@@ -1,0 +1,19 @@
+//! Assemble bijectors and a base density into flows, with every latent and every state between the steps in reach.
+
+mod architecture;
+mod flow;
+mod glow;
+mod latents;
+mod maf;
+mod named;
+mod nsf;
+mod realnvp;
+
+pub use architecture::Architecture;
+pub use flow::{Flow, Level};
+pub use glow::GlowConfig;
+pub use latents::{Latents, Trace};
+pub use maf::{MafConfig, Norm, Order};
+pub use named::FlowConfig;
+pub use nsf::{NsfConfig, NsfForm};
+pub use realnvp::RealNvpConfig;

@@ -1,0 +1,224 @@
+//! Join a flow to its preprocessing, so that densities and samples are in the data's own units.
+
+use crate::file::TrainingFacts;
+use crate::flows::{Architecture, Flow};
+use crate::shape::table_to_batch;
+use crate::{Error, Result, random, to_f32};
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// `x = (raw - mean) / std` per column, on the host in f64, for the values and for the conditioning ones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standardization {
+    /// Mean of each column.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each column, above 0.
+    pub std: Vec<f64>,
+    /// Mean of each conditioning column.
+    #[serde(default)]
+    pub context_mean: Vec<f64>,
+    /// Standard deviation of each conditioning column.
+    #[serde(default)]
+    pub context_std: Vec<f64>,
+}
+
+impl Standardization {
+    /// The identity over `columns` values and `context` conditioning ones.
+    pub fn identity(columns: usize, context: usize) -> Self {
+        Self {
+            mean: vec![0.0; columns],
+            std: vec![1.0; columns],
+            context_mean: vec![0.0; context],
+            context_std: vec![1.0; context],
+        }
+    }
+
+    /// `log |det dx/draw| = -sum(log std)`, nats: what is added to a standardised log-density to get one in the data's units.
+    pub fn log_det(&self) -> f64 {
+        -self.std.iter().map(|s| s.ln()).sum::<f64>()
+    }
+
+    pub(crate) fn check(&self, architecture: &Architecture, path: &Path) -> Result<()> {
+        let columns = architecture.event[2];
+        let lengths = [self.mean.len(), self.std.len(), self.context_mean.len(), self.context_std.len()];
+        if lengths != [columns, columns, architecture.context, architecture.context] {
+            return Err(Error::file(
+                path,
+                "the standardisation does not fit the flow's columns",
+                "write the file again",
+            ));
+        }
+        let finite = [&self.mean, &self.context_mean].into_iter().flatten().all(|m| m.is_finite());
+        let positive = [&self.std, &self.context_std].into_iter().flatten().all(|s| s.is_finite() && *s > 0.0);
+        match finite && positive {
+            true => Ok(()),
+            false => {
+                Err(Error::file(path, "the standardisation holds a scale that is not above 0", "write the file again"))
+            }
+        }
+    }
+}
+
+/// What a flow file holds: a flow, its preprocessing and its history.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The flow over standardised values.
+    pub flow: Flow,
+    /// From the data's units to the flow's.
+    pub standardization: Standardization,
+    /// How it came to be.
+    pub facts: TrainingFacts,
+}
+
+/// Rows handled at once when many are scored or drawn: enough to keep the matrix products busy, small enough for the caches.
+const CHUNK: usize = 8192;
+
+impl Model {
+    /// Values per row.
+    pub fn columns(&self) -> usize {
+        self.flow.architecture().event[2]
+    }
+
+    /// Conditioning values per row.
+    pub fn context_columns(&self) -> usize {
+        self.flow.architecture().context
+    }
+
+    /// Log-density of each row in nats, in the data's own units; `rows` and `context` are raw and row-major.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the values do not fill whole rows, [`Error::NotFinite`] names the first row whose input or density is not finite.
+    pub fn log_prob(&self, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
+        let s = &self.standardization;
+        let x = standardise(rows, &s.mean, &s.std, "rows")?;
+        let c = standardise(context, &s.context_mean, &s.context_std, "context")?;
+        let offset = s.log_det();
+        Ok(self.log_prob_standardised(&x, &c)?.into_iter().map(|value| f64::from(value) + offset).collect())
+    }
+
+    /// Log-density of each standardised row in nats, of the standardised data.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`].
+    pub fn log_prob_standardised(&self, rows: &[f32], context: &[f32]) -> Result<Vec<f32>> {
+        let device = self.flow.device();
+        let (columns, width) = (self.columns(), self.context_columns());
+        let count = rows.len() / columns;
+        if rows.len() % columns != 0 || context.len() != count * width {
+            let expected = format!("rows of {columns} values and {width} conditioning ones");
+            return Err(Error::shape(
+                "rows to score",
+                expected,
+                format!("{} and {} values", rows.len(), context.len()),
+            ));
+        }
+        let mut out = Vec::with_capacity(count);
+        for start in (0..count).step_by(CHUNK) {
+            let end = (start + CHUNK).min(count);
+            let part = |data: &[f32], width: usize| {
+                let values = data[start * width..end * width].to_vec();
+                Tensor::<2>::from_data(TensorData::new(values, [end - start, width]), &device)
+            };
+            let context = (width > 0).then(|| part(context, width));
+            out.extend(to_f32(self.flow.log_prob(table_to_batch(part(rows, columns)), context.as_ref())?));
+        }
+        if let Some(row) = out.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite {
+                what: "log-density".into(),
+                problem: format!("row {} has {}", row + 1, out[row]),
+                remedy: "check that the row lies in the range of the training data".into(),
+            });
+        }
+        Ok(out)
+    }
+
+    /// Draw `count` rows, row-major, in the data's own units; with a context, one for each of its rows.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a temperature that is not above 0, [`Error::Shape`] for a context that does not fit.
+    pub fn sample(&self, count: usize, seed: u64, temperature: f64, context: &[f64]) -> Result<Vec<f64>> {
+        let s = &self.standardization;
+        let c = standardise(context, &s.context_mean, &s.context_std, "context")?;
+        let drawn = self.sample_standardised(count, seed, temperature, &c)?;
+        let columns = self.columns();
+        Ok(drawn.iter().enumerate().map(|(i, &v)| f64::from(v) * s.std[i % columns] + s.mean[i % columns]).collect())
+    }
+
+    /// Draw standardised rows.
+    ///
+    /// # Errors
+    /// As [`Model::sample`].
+    pub fn sample_standardised(&self, count: usize, seed: u64, temperature: f64, context: &[f32]) -> Result<Vec<f32>> {
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            return Err(Error::config(
+                "temperature",
+                format!("{temperature}"),
+                "use a number above 0; 1 samples the density",
+            ));
+        }
+        let device = self.flow.device();
+        let width = self.context_columns();
+        if context.len() != count * width {
+            let expected = format!("{count} rows of {width} conditioning values");
+            return Err(Error::shape("context", expected, format!("{} values", context.len())));
+        }
+        let mut out = Vec::with_capacity(count * self.columns());
+        for (chunk, start) in (0..count).step_by(CHUNK).enumerate() {
+            let end = (start + CHUNK).min(count);
+            let context = (width > 0).then(|| {
+                let values = context[start * width..end * width].to_vec();
+                Tensor::<2>::from_data(TensorData::new(values, [end - start, width]), &device)
+            });
+            let mut rng = random::stream(seed, "sample", chunk as u64);
+            out.extend(to_f32(self.flow.sample(end - start, temperature, context.as_ref(), &mut rng)?));
+        }
+        Ok(out)
+    }
+
+    /// `max |x - f^-1(f(x))|` over standardised rows: how far rounding spoils the inverse.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`].
+    pub fn round_trip_error(&self, rows: &[f32], context: &[f32]) -> Result<f64> {
+        let device = self.flow.device();
+        let (columns, width) = (self.columns(), self.context_columns());
+        let count = rows.len() / columns;
+        let x = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [count, columns]), &device);
+        let context =
+            (width > 0).then(|| Tensor::<2>::from_data(TensorData::new(context.to_vec(), [count, width]), &device));
+        let (latents, _) = self.flow.forward(table_to_batch(x), context.as_ref())?;
+        let back = to_f32(self.flow.inverse(&latents, context.as_ref())?.0);
+        // f64::max would drop a NaN; a failed inverse must show as one.
+        Ok(rows
+            .iter()
+            .zip(&back)
+            .map(|(a, b)| f64::from((a - b).abs()))
+            .fold(0.0, |worst, gap| if gap.is_nan() || gap > worst { gap } else { worst }))
+    }
+}
+
+/// Raw row-major values to standardised ones, with every value checked.
+fn standardise(raw: &[f64], mean: &[f64], std: &[f64], what: &str) -> Result<Vec<f32>> {
+    let width = mean.len();
+    if width == 0 && raw.is_empty() {
+        return Ok(Vec::new());
+    }
+    if width == 0 || raw.len() % width != 0 {
+        return Err(Error::shape(what, format!("rows of {width} values"), format!("{} values", raw.len())));
+    }
+    if let Some(at) = raw.iter().position(|value| !value.is_finite()) {
+        return Err(Error::NotFinite {
+            what: what.into(),
+            problem: format!("row {} column {} is {}", at / width + 1, at % width + 1, raw[at]),
+            remedy: "drop such rows, or fill them".into(),
+        });
+    }
+    let limit = f64::from(f32::MAX);
+    Ok(raw
+        .iter()
+        .enumerate()
+        .map(|(i, v)| ((v - mean[i % width]) / std[i % width]).clamp(-limit, limit) as f32)
+        .collect())
+}

@@ -1,0 +1,22 @@
+//! Train any objective over a flow's parameters, so that it can be stopped at any moment and go on to the same bits.
+
+mod checkpoint;
+mod config;
+mod data;
+mod events;
+mod objective;
+mod optimiser;
+mod run;
+mod schedule;
+mod trainer;
+mod vector;
+
+pub use checkpoint::Checkpoint;
+pub use config::{OptimiserConfig, OptimiserKind, ScheduleConfig, ScheduleKind, TrainConfig};
+pub use data::{Batch, Rows, TrainingData};
+pub use events::{Control, Event, Validation};
+pub use objective::{Loss, NegativeLogLikelihood, Objective};
+pub use optimiser::Optimiser;
+pub use run::RunFolder;
+pub use schedule::Schedule;
+pub use trainer::{TrainReport, Trained, mean_nll, train};

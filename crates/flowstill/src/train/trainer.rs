@@ -1,0 +1,383 @@
+//! Take steps until the end: batch, loss, gradient, clip, update, validate, checkpoint.
+
+use super::checkpoint::{Checkpoint, State};
+use super::data::Order;
+use super::vector::{gather, layout, scatter};
+use super::{Control, Event, Objective, Optimiser, Rows, RunFolder, Schedule, TrainConfig, TrainingData, Validation};
+use crate::flows::Flow;
+use crate::param::{Param, Parameters, to_f64};
+use crate::{Error, Result, Role};
+use burn::tensor::{Device, Tensor};
+use serde::Serialize;
+use std::time::Instant;
+
+/// What a training gives.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The flow with the best weights, recording nothing.
+    pub flow: Flow,
+    /// How it went.
+    pub report: TrainReport,
+}
+
+/// How a training went.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrainReport {
+    /// Steps taken.
+    pub steps: u64,
+    /// Steps whose loss or gradient was not finite.
+    pub skipped: u64,
+    /// Seconds of training, over all its parts.
+    pub seconds: f64,
+    /// The validation that chose the weights.
+    pub best: Option<Validation>,
+    /// All validations.
+    pub history: Vec<Validation>,
+}
+
+/// Mean negative log-likelihood of rows, nats per row, summed in f64.
+///
+/// # Errors
+/// As [`Flow::log_prob`].
+pub fn mean_nll(flow: &Flow, rows: &Rows, device: &Device) -> Result<f64> {
+    const CHUNK: usize = 8192;
+    let mut total = 0.0;
+    for start in (0..rows.len()).step_by(CHUNK) {
+        let batch = rows.range(start..(start + CHUNK).min(rows.len()), device);
+        total -= to_f64(flow.log_prob(batch.x, batch.context.as_ref())?).iter().sum::<f64>();
+    }
+    Ok(total / rows.len() as f64)
+}
+
+/// Train `flow` by `objective`.
+///
+/// With a run folder, a checkpoint that lies there is gone on from, and the result is, bit for bit, that of a run that was never stopped.
+///
+/// # Errors
+/// [`Error::Config`] and [`Error::Shape`] for settings and data that do not fit, [`Error::NotFinite`] when too many steps had to be skipped,
+/// [`Error::Interrupted`] after `events` answered [`Control::Stop`], and what files report.
+pub fn train(
+    flow: Flow,
+    objective: &mut dyn Objective,
+    data: &TrainingData,
+    config: &TrainConfig,
+    run: Option<&RunFolder>,
+    events: &mut dyn FnMut(&Event) -> Control,
+) -> Result<Trained> {
+    config.check()?;
+    for (name, rows) in [("training split", &data.train), ("validation split", &data.validation)] {
+        if rows.is_empty() {
+            return Err(Error::shape(name, "at least 1 row", "0 rows"));
+        }
+    }
+    let mut session = Session::start(flow, objective, data, config, run)?;
+    let total = config.total_steps(data.train.len());
+    let begun = Event::Started { step: session.state.step, total, parameters: session.flow.parameter_count() };
+    if events(&begun) == Control::Stop {
+        return session.stop();
+    }
+    while !session.state.finished {
+        session.step(total, events)?;
+        let step = session.state.step;
+        let out_of_time = config.seconds.is_some_and(|limit| session.elapsed() >= limit);
+        let last = step >= total || out_of_time;
+        if last || step % config.validate_every == 0 {
+            let validation = session.validate()?;
+            if events(&Event::Validated(validation)) == Control::Stop {
+                return session.stop();
+            }
+        }
+        session.state.finished = last || (config.patience > 0 && session.state.since_best >= config.patience);
+        if session.state.finished || step % config.checkpoint_every == 0 {
+            session.save()?;
+            if run.is_some() && events(&Event::Checkpointed { step }) == Control::Stop && !session.state.finished {
+                return session.stop();
+            }
+        }
+        let asked = events(&Event::Step { step, total, loss: session.last_loss });
+        if asked == Control::Stop && !session.state.finished {
+            return session.stop();
+        }
+    }
+    session.finish()
+}
+
+struct Session<'a> {
+    flow: Flow,
+    objective: &'a mut dyn Objective,
+    data: &'a TrainingData,
+    validation: Rows,
+    config: &'a TrainConfig,
+    run: Option<&'a RunFolder>,
+    device: Device,
+    order: Order,
+    optimiser: Optimiser,
+    schedule: Schedule,
+    weights: Tensor<1>,
+    ema: Option<Tensor<1>>,
+    best: Option<(Tensor<1>, Option<Tensor<1>>)>,
+    state: State,
+    begun: Instant,
+    before: f64,
+    last_loss: f64,
+}
+
+/// The flow's parameters, then the objective's: the order of every joined vector.
+fn all<'a>(flow: &'a Flow, objective: &'a dyn Objective) -> Vec<(String, &'a Param)> {
+    let mut out = Vec::new();
+    flow.collect("flow", &mut out);
+    objective.collect("objective", &mut out);
+    out
+}
+
+fn all_mut<'a>(flow: &'a mut Flow, objective: &'a mut dyn Objective) -> Vec<(String, &'a mut Param)> {
+    let mut out = Vec::new();
+    flow.collect_mut("flow", &mut out);
+    objective.collect_mut("objective", &mut out);
+    out
+}
+
+impl<'a> Session<'a> {
+    fn start(
+        mut flow: Flow,
+        objective: &'a mut dyn Objective,
+        data: &'a TrainingData,
+        config: &'a TrainConfig,
+        run: Option<&'a RunFolder>,
+    ) -> Result<Self> {
+        let device = flow.device();
+        let first =
+            data.train.head(config.initialize_rows).range(0..data.train.len().min(config.initialize_rows), &device);
+        flow.initialize(&first.x, first.context.as_ref())?;
+        let weights = gather(&all(&flow, objective), Role::Trainable)
+            .ok_or_else(|| Error::config("flow", "nothing to train", "use a flow with trainable parameters"))?;
+        let mut session = Self {
+            order: Order::new(config.seed, data.train.len()),
+            optimiser: Optimiser::new(&config.optimiser, weights.dims()[0], &device),
+            schedule: Schedule::new(&config.schedule),
+            ema: (config.ema > 0.0).then(|| weights.clone()),
+            validation: data.validation.head(config.validation_rows),
+            state: State { plateau: 1.0, fingerprint: fingerprint(&flow, objective, data, config), ..State::default() },
+            best: None,
+            begun: Instant::now(),
+            before: 0.0,
+            last_loss: f64::NAN,
+            flow,
+            objective,
+            data,
+            config,
+            run,
+            device,
+            weights,
+        };
+        if let Some(path) = run.map(RunFolder::checkpoint).filter(|path| path.exists()) {
+            session.resume(&path)?;
+        }
+        if let Some(run) = run {
+            run.rewind(session.state.step)?;
+        }
+        session.put_weights();
+        Ok(session)
+    }
+
+    fn resume(&mut self, path: &std::path::Path) -> Result<()> {
+        let length = self.weights.dims()[0];
+        let buffers: usize = layout(&self.flow.params(), Role::Buffer).iter().map(|(_, n)| n).sum();
+        let flow_length: usize = layout(&self.flow.params(), Role::Trainable).iter().map(|(_, n)| n).sum();
+        let mut lengths = vec![("weights".to_string(), length), ("first".into(), length), ("second".into(), length)];
+        if buffers > 0 {
+            lengths.push(("buffers".into(), buffers));
+        }
+        if self.ema.is_some() {
+            lengths.push(("ema".into(), length));
+        }
+        let probe = Checkpoint::load(path, &self.state.fingerprint, &lengths, &self.device)?;
+        if probe.state.best.is_some() {
+            lengths.push(("best_weights".into(), flow_length));
+            if buffers > 0 {
+                lengths.push(("best_buffers".into(), buffers));
+            }
+        }
+        let checkpoint = Checkpoint::load(path, &self.state.fingerprint, &lengths, &self.device)?;
+        let vector = |name: &str| checkpoint.vector(name);
+        self.weights = vector("weights").unwrap_or_else(|| self.weights.clone());
+        self.optimiser.first = vector("first").unwrap_or_else(|| self.weights.zeros_like());
+        self.optimiser.second = vector("second").unwrap_or_else(|| self.weights.zeros_like());
+        self.optimiser.updates = checkpoint.state.updates;
+        self.schedule.plateau = checkpoint.state.plateau;
+        self.schedule.waited = checkpoint.state.waited;
+        self.ema = vector("ema");
+        self.best = vector("best_weights").map(|weights| (weights, vector("best_buffers")));
+        if let Some(buffers) = vector("buffers") {
+            scatter(&buffers, self.flow.params_mut(), Role::Buffer, false);
+        }
+        self.before = checkpoint.state.seconds;
+        self.state = checkpoint.state;
+        Ok(())
+    }
+
+    fn put_weights(&mut self) {
+        scatter(&self.weights, all_mut(&mut self.flow, self.objective), Role::Trainable, true);
+    }
+
+    fn elapsed(&self) -> f64 {
+        self.before + self.begun.elapsed().as_secs_f64()
+    }
+
+    fn step(&mut self, total: u64, events: &mut dyn FnMut(&Event) -> Control) -> Result<()> {
+        let step = self.state.step;
+        let indices = self.order.batch(step, self.config.batch);
+        let batch = self.data.train.batch(&indices, &self.device);
+        if step > 0 && step % self.config.calibrate_every == 0 && self.flow.has_statistics() {
+            let mut still = self.flow.clone().frozen();
+            still.calibrate(&batch.x, batch.context.as_ref(), self.config.calibrate_momentum)?;
+            if let Some(buffers) = gather(&still.params(), Role::Buffer) {
+                scatter(&buffers, self.flow.params_mut(), Role::Buffer, false);
+            }
+        }
+        let loss = self.objective.loss(&self.flow, &batch, step, total)?;
+        let value = to_f64(loss.total.clone())[0];
+        let gradient = if value.is_finite() { Some(self.gradient(&loss.total)) } else { None };
+        let norm = gradient.as_ref().map(|g| to_f64(g.clone().square().sum())[0].sqrt());
+        self.state.step += 1;
+        match (gradient, norm) {
+            (Some(gradient), Some(norm)) if norm.is_finite() => {
+                let clip = self.config.clip_norm;
+                let gradient = if clip > 0.0 && norm > clip { gradient * (clip / norm) } else { gradient };
+                let fraction = self.schedule.fraction(step, total);
+                self.weights = self.optimiser.update(self.weights.clone(), gradient, fraction);
+                self.ema =
+                    self.ema.take().map(|ema| ema * self.config.ema + self.weights.clone() * (1.0 - self.config.ema));
+                self.put_weights();
+                self.last_loss = value;
+                if (step + 1) % self.config.log_every == 0 {
+                    self.log(&loss.terms, value, norm, fraction)?;
+                }
+            }
+            _ => {
+                self.state.skipped += 1;
+                events(&Event::Skipped { step: step + 1, skipped: self.state.skipped });
+                let (skipped, done) = (self.state.skipped, self.state.step);
+                if skipped > 20 && skipped as f64 > self.config.skip_limit * done as f64 {
+                    return Err(Error::NotFinite {
+                        what: "training".into(),
+                        problem: format!("{skipped} of {done} steps had a non-finite loss or gradient"),
+                        remedy: "lower train.optimiser.rate or the weight of SKD, or bound the log-scales; the last checkpoint is kept".into(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn gradient(&self, loss: &Tensor<1>) -> Tensor<1> {
+        let mut grads = loss.backward();
+        let parts = all(&self.flow, self.objective).into_iter().filter(|(_, param)| param.is_trainable());
+        let parts = parts.map(|(_, param)| {
+            let value = param.flat();
+            value.grad_remove(&mut grads).unwrap_or_else(|| value.clone().without_autodiff().zeros_like())
+        });
+        Tensor::cat(parts.collect(), 0)
+    }
+
+    fn log(&self, terms: &[(&'static str, Tensor<1>)], loss: f64, norm: f64, fraction: f64) -> Result<()> {
+        let Some(run) = self.run else { return Ok(()) };
+        let terms = terms.iter().map(|(name, value)| (name.to_string(), to_f64(value.clone())[0].into())).collect();
+        let line = serde_json::json!({
+            "step": self.state.step,
+            "loss": loss,
+            "terms": serde_json::Value::Object(terms),
+            "gradient_norm": norm,
+            "rate": self.config.optimiser.rate * fraction,
+            "skipped": self.state.skipped,
+        });
+        run.append(&line)
+    }
+
+    /// The flow as it is validated and kept: with the averaged weights if there are any.
+    fn candidate(&self) -> Flow {
+        let mut flow = self.flow.clone().frozen();
+        if let Some(ema) = &self.ema {
+            // The flow's own parameters come first in the joined vector.
+            scatter(ema, flow.params_mut(), Role::Trainable, false);
+        }
+        flow
+    }
+
+    fn validate(&mut self) -> Result<Validation> {
+        let flow = self.candidate();
+        let nll = mean_nll(&flow, &self.validation, &self.device)?;
+        let best = nll.is_finite() && self.state.best.is_none_or(|before| nll < before.nll);
+        let validation = Validation { step: self.state.step, nll, best };
+        self.schedule.validated(best);
+        self.state.since_best = if best { 0 } else { self.state.since_best + 1 };
+        if best {
+            let params = flow.params();
+            self.best = gather(&params, Role::Trainable).map(|weights| (weights, gather(&params, Role::Buffer)));
+            self.state.best = Some(validation);
+        }
+        self.state.history.push(validation);
+        if let Some(run) = self.run {
+            run.append(&serde_json::json!({ "step": validation.step, "validation_nll": nll, "best": best }))?;
+        }
+        Ok(validation)
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let Some(run) = self.run else { return Ok(()) };
+        self.state.seconds = self.elapsed();
+        self.state.updates = self.optimiser.updates;
+        self.state.plateau = self.schedule.plateau;
+        self.state.waited = self.schedule.waited;
+        let mut vectors = vec![
+            ("weights".to_string(), self.weights.clone()),
+            ("first".into(), self.optimiser.first.clone()),
+            ("second".into(), self.optimiser.second.clone()),
+        ];
+        vectors.extend(gather(&self.flow.params(), Role::Buffer).map(|buffers| ("buffers".into(), buffers)));
+        vectors.extend(self.ema.clone().map(|ema| ("ema".into(), ema)));
+        if let Some((weights, buffers)) = &self.best {
+            vectors.push(("best_weights".into(), weights.clone()));
+            vectors.extend(buffers.clone().map(|buffers| ("best_buffers".into(), buffers)));
+        }
+        Checkpoint { state: self.state.clone(), vectors }.save(&run.checkpoint())
+    }
+
+    fn stop(mut self) -> Result<Trained> {
+        self.save()?;
+        Err(Error::Interrupted { step: self.state.step })
+    }
+
+    fn finish(self) -> Result<Trained> {
+        let mut flow = self.flow.clone().frozen();
+        let Some((weights, buffers)) = &self.best else {
+            return Err(Error::NotFinite {
+                what: "training".into(),
+                problem: "no validation gave a finite likelihood".into(),
+                remedy: "lower train.optimiser.rate, or check the data".into(),
+            });
+        };
+        scatter(weights, flow.params_mut(), Role::Trainable, false);
+        if let Some(buffers) = buffers {
+            scatter(buffers, flow.params_mut(), Role::Buffer, false);
+        }
+        let report = TrainReport {
+            steps: self.state.step,
+            skipped: self.state.skipped,
+            seconds: self.elapsed(),
+            best: self.state.best,
+            history: self.state.history.clone(),
+        };
+        Ok(Trained { flow, report })
+    }
+}
+
+/// What a checkpoint must agree with before a run goes on from it.
+fn fingerprint(flow: &Flow, objective: &dyn Objective, data: &TrainingData, config: &TrainConfig) -> String {
+    let text = serde_json::to_string(&(flow.architecture(), config)).unwrap_or_default();
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let identity = objective.identity();
+    format!("{hash:016x}-{:016x}-{:016x}-{identity}", data.train.fingerprint(), data.validation.fingerprint())
+}

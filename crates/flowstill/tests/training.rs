@@ -1,0 +1,237 @@
+//! Hold a training to its promises: it learns, resumes to the same bits, skips what is not finite, and refuses what does not fit.
+
+use flowstill::burn::tensor::{Device, Tensor};
+use flowstill::distill::{DistillConfig, Distillation};
+use flowstill::flows::{Flow, FlowConfig};
+use flowstill::train::{
+    Batch, Control, Event, Loss, NegativeLogLikelihood, Objective, OptimiserConfig, OptimiserKind, Rows, RunFolder, ScheduleConfig,
+    ScheduleKind, TrainConfig, TrainingData, train,
+};
+use flowstill::{Error, Result, random};
+
+/// A correlated, skewed table: something to learn.
+fn table(rows: usize, seed: u64) -> Rows {
+    let noise = random::normals(rows * 3, &mut random::stream(seed, "table", 0));
+    let values = noise.chunks_exact(3).flat_map(|n| [n[0], 0.5 * n[0] * n[0] + 0.3 * n[1], n[1] - n[0] + 0.2 * n[2]]).collect();
+    Rows::new(values, 3).expect("finite")
+}
+
+fn data() -> TrainingData {
+    TrainingData { train: table(600, 1), validation: table(200, 2) }
+}
+
+fn flow(json: &str) -> Flow {
+    let config: FlowConfig = serde_json::from_str(json).expect("valid");
+    Flow::new(&config.assemble(3, 0, 1).expect("valid"), 1, &Device::default()).expect("valid")
+}
+
+const GLOW: &str = r#"{"kind":"glow","steps":2,"hidden":8,"layers":2}"#;
+const MAF: &str = r#"{"kind":"maf","blocks":2,"hidden":[8]}"#;
+
+fn settings() -> TrainConfig {
+    TrainConfig { steps: 60, batch: 64, validate_every: 20, checkpoint_every: 15, log_every: 5, ema: 0.9, ..TrainConfig::default() }
+}
+
+fn go(_: &Event) -> Control {
+    Control::Continue
+}
+
+#[test]
+fn every_optimiser_and_schedule_learns() {
+    for kind in [OptimiserKind::Adam, OptimiserKind::Adamw, OptimiserKind::Adamax] {
+        for schedule in [ScheduleKind::Constant, ScheduleKind::Cosine, ScheduleKind::Plateau] {
+            let config = TrainConfig {
+                steps: 80,
+                batch: 64,
+                validate_every: 10,
+                optimiser: OptimiserConfig { kind, rate: 5e-3, weight_decay: 1e-4, ..OptimiserConfig::default() },
+                schedule: ScheduleConfig { kind: schedule, warmup: 5, ..ScheduleConfig::default() },
+                ..TrainConfig::default()
+            };
+            let trained = train(flow(MAF), &mut NegativeLogLikelihood, &data(), &config, None, &mut go).expect("trains");
+            let history = &trained.report.history;
+            let (first, best) = (history[0].nll, trained.report.best.expect("validated").nll);
+            assert!(best < first - 0.1, "{kind:?} {schedule:?}: from {first} to {best}");
+        }
+    }
+}
+
+#[test]
+fn a_stopped_and_resumed_training_ends_in_the_same_bits() {
+    for json in [GLOW, MAF] {
+        let teacher = flow(json);
+        let distil = || {
+            let config = DistillConfig { ilkd: 0.1, skd: 0.1, pool: 128, ..DistillConfig::default() };
+            Distillation::new(&teacher, &flow(json), &config, 3, 64).expect("fits")
+        };
+        let objectives: [Box<dyn Fn() -> Box<dyn Objective>>; 2] =
+            [Box::new(|| Box::new(NegativeLogLikelihood)), Box::new(|| Box::new(distil()))];
+        for objective in objectives {
+            let (data, config) = (data(), settings());
+            let whole = tempfile::tempdir().expect("a folder");
+            let run = RunFolder::create(whole.path()).expect("a folder");
+            let straight = train(flow(json), &mut *objective(), &data, &config, Some(&run), &mut go).expect("trains");
+            let parts = tempfile::tempdir().expect("a folder");
+            let resumed_run = RunFolder::create(parts.path()).expect("a folder");
+            let mut stops = vec![7, 20, 31, 59].into_iter().peekable();
+            let resumed = loop {
+                let stop = stops.next();
+                let mut watch = |event: &Event| match event {
+                    Event::Step { step, .. } if Some(*step) == stop => Control::Stop,
+                    _ => Control::Continue,
+                };
+                match train(flow(json), &mut *objective(), &data, &config, Some(&resumed_run), &mut watch) {
+                    Err(Error::Interrupted { step }) => assert_eq!(Some(step), stop),
+                    other => break other.expect("trains"),
+                }
+            };
+            assert_eq!(straight.flow.fingerprint(), resumed.flow.fingerprint());
+            assert_eq!(straight.report.history, resumed.report.history);
+            let read = |run: &RunFolder| std::fs::read_to_string(run.metrics()).expect("metrics");
+            assert_eq!(read(&run), read(&resumed_run));
+            // A finished run is not trained again.
+            let again = train(flow(json), &mut *objective(), &data, &config, Some(&run), &mut go).expect("finished");
+            assert_eq!(again.flow.fingerprint(), straight.flow.fingerprint());
+        }
+    }
+}
+
+#[test]
+fn a_training_killed_between_checkpoints_goes_on_from_the_last_one_to_the_same_bits() {
+    let (data, config) = (data(), settings());
+    let whole = tempfile::tempdir().expect("a folder");
+    let run = RunFolder::create(whole.path()).expect("a folder");
+    let mut kept = None;
+    // What a kill at step 41 leaves: the checkpoint of step 30 and metrics up to 40.
+    let mut watch = |event: &Event| {
+        if let Event::Step { step: 41, .. } = event {
+            let copy = tempfile::tempdir().expect("a folder");
+            for name in ["checkpoint.safetensors", "metrics.jsonl"] {
+                std::fs::copy(whole.path().join(name), copy.path().join(name)).expect("copies");
+            }
+            kept = Some(copy);
+        }
+        Control::Continue
+    };
+    let straight = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&run), &mut watch).expect("trains");
+    let kept = kept.expect("step 41 was taken");
+    let killed = RunFolder::create(kept.path()).expect("a folder");
+    let mut started = 0;
+    let mut watch = |event: &Event| {
+        if let Event::Started { step, .. } = event {
+            started = *step;
+        }
+        Control::Continue
+    };
+    let resumed = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&killed), &mut watch).expect("trains");
+    assert_eq!(started, 30);
+    assert_eq!(straight.flow.fingerprint(), resumed.flow.fingerprint());
+    let read = |path: &std::path::Path| std::fs::read_to_string(path.join("metrics.jsonl")).expect("metrics");
+    assert_eq!(read(whole.path()), read(kept.path()));
+}
+
+#[test]
+fn early_stopping_keeps_the_best_weights() {
+    let config = TrainConfig {
+        steps: 4000,
+        patience: 3,
+        validate_every: 10,
+        optimiser: OptimiserConfig { rate: 0.02, ..OptimiserConfig::default() },
+        schedule: ScheduleConfig { kind: ScheduleKind::Constant, ..ScheduleConfig::default() },
+        ..settings()
+    };
+    let small = TrainingData { train: table(64, 1), validation: table(200, 2) };
+    let trained = train(flow(GLOW), &mut NegativeLogLikelihood, &small, &config, None, &mut go).expect("trains");
+    assert!(trained.report.steps < 4000, "64 rows are overfitted long before 4000 steps");
+    let best = trained.report.best.expect("validated").nll;
+    let kept = flowstill::train::mean_nll(&trained.flow, &small.validation, &Device::default()).expect("fits");
+    assert_eq!(best, kept);
+    assert!(trained.report.history.iter().all(|validation| validation.nll >= best));
+}
+
+/// NLL that turns into NaN at chosen steps.
+struct Broken(fn(u64) -> bool);
+
+flowstill::parameters!(Broken {});
+
+impl Objective for Broken {
+    fn loss(&self, flow: &Flow, batch: &Batch, step: u64, total: u64) -> Result<Loss> {
+        let mut loss = NegativeLogLikelihood.loss(flow, batch, step, total)?;
+        if (self.0)(step) {
+            loss.total = loss.total * f64::NAN;
+        }
+        Ok(loss)
+    }
+
+    fn identity(&self) -> String {
+        "broken".into()
+    }
+}
+
+#[test]
+fn a_step_that_is_not_finite_is_skipped_and_counted() {
+    let mut seen = 0;
+    let mut watch = |event: &Event| {
+        seen += u64::from(matches!(event, Event::Skipped { .. }));
+        Control::Continue
+    };
+    let trained = train(flow(GLOW), &mut Broken(|step| step % 20 == 3), &data(), &settings(), None, &mut watch).expect("trains");
+    assert_eq!((trained.report.skipped, seen), (3, 3));
+}
+
+#[test]
+fn too_many_steps_that_are_not_finite_stop_the_run_with_its_checkpoint_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = RunFolder::create(folder.path()).expect("a folder");
+    let mut objective = Broken(|step| step >= 30);
+    let error = train(flow(GLOW), &mut objective, &data(), &settings(), Some(&run), &mut go).map(|_| ()).expect_err("stops");
+    assert!(matches!(error, Error::NotFinite { .. }), "{error}");
+    assert!(!error.is_input() && run.checkpoint().exists());
+}
+
+#[test]
+fn another_recipe_does_not_go_on_from_a_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = RunFolder::create(folder.path()).expect("a folder");
+    train(flow(GLOW), &mut NegativeLogLikelihood, &data(), &settings(), Some(&run), &mut go).expect("trains");
+    let other = TrainConfig { batch: 65, ..settings() };
+    let error = train(flow(GLOW), &mut NegativeLogLikelihood, &data(), &other, Some(&run), &mut go).map(|_| ()).expect_err("refuses");
+    assert!(error.to_string().contains("another recipe"), "{error}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_never_a_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = RunFolder::create(folder.path()).expect("a folder");
+    train(flow(MAF), &mut NegativeLogLikelihood, &data(), &settings(), Some(&run), &mut go).expect("trains");
+    let good = std::fs::read(run.checkpoint()).expect("a checkpoint");
+    let mut rng = random::stream(1, "damage", 0);
+    for round in 0..60 {
+        let mut bad = good.clone();
+        let at = (random::uniforms(1, &mut rng)[0] * good.len() as f32) as usize % good.len();
+        if round % 2 == 0 { bad.truncate(at) } else { bad[at] ^= 1 << (round / 2 % 8) }
+        std::fs::write(run.checkpoint(), &bad).expect("writes");
+        let error = train(flow(MAF), &mut NegativeLogLikelihood, &data(), &settings(), Some(&run), &mut go).map(|_| ());
+        let error = error.expect_err("damage must be noticed").to_string();
+        assert!(error.contains("checkpoint.safetensors") && !error.contains('\n'), "round {round} at {at}: {error}");
+    }
+}
+
+#[test]
+fn gaussians_of_very_different_sizes_are_recovered() {
+    // 0.1, 1 and 10: standardisation is not there to help, only ActNorm and the flow.
+    let noise = random::normals(3 * 4000, &mut random::stream(5, "gaussians", 0));
+    let values: Vec<f32> = noise.iter().enumerate().map(|(i, n)| n * [0.1, 1.0, 10.0][i % 3]).collect();
+    let rows = Rows::new(values, 3).expect("finite");
+    let data = TrainingData { train: rows.clone(), validation: rows };
+    let config = TrainConfig { steps: 150, batch: 256, validate_every: 50, ..TrainConfig::default() };
+    let trained = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, None, &mut go).expect("trains");
+    let drawn: Tensor<4> = trained.flow.sample(8000, 1.0, None, &mut random::stream(6, "draw", 0)).expect("samples");
+    let drawn = flowstill::to_f64(drawn);
+    for (column, want) in [0.1, 1.0, 10.0].into_iter().enumerate() {
+        let values: Vec<f64> = drawn.iter().skip(column).step_by(3).copied().collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+        assert!((std / want - 1.0).abs() < 0.1, "column {column}: {std} is not {want}");
+    }
+}
