@@ -68,8 +68,22 @@ pub fn align(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<(
         }
         pairs.push(pair(student, teacher, (i, t), config.mismatch, &mut notes)?);
     }
-    if pairs.windows(2).any(|two| two[1].student <= two[0].student || two[1].teacher < two[0].teacher) {
-        return Err(Error::alignment("ilkd", "the pairs do not go forward in both flows", "list them from the data side, each once"));
+    let backward = |two: &[Pair]| {
+        two[1].student < two[0].student || two[1].teacher < two[0].teacher || two[0] == two[1]
+    };
+    if pairs.windows(2).any(backward) {
+        return Err(Error::alignment(
+            "ilkd",
+            "the pairs do not go forward in both flows",
+            "list them from the data side, each once",
+        ));
+    }
+    if config.skd_form == SkdForm::Trajectory && pairs.windows(2).any(|two| two[0].student == two[1].student) {
+        return Err(Error::alignment(
+            "skd",
+            "a student step is aligned twice, and the trajectory form undoes the steps between two pairs",
+            "name each student step once in distill.alignment",
+        ));
     }
     Ok((pairs, notes))
 }
