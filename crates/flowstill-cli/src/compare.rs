@@ -25,8 +25,9 @@ pub struct Options {
 /// # Errors
 /// When it cannot be written.
 pub fn open_run(plan: &Plan, run: &Path) -> Outcome<()> {
-    std::fs::create_dir_all(run)
-        .map_err(|error| Failure::run(format!("{}: cannot make the folder: {error}; choose another with --out", run.display())))?;
+    std::fs::create_dir_all(run).map_err(|error| {
+        Failure::run(format!("{}: cannot make the folder: {error}; choose another with --out", run.display()))
+    })?;
     Ok(write_atomically(&run.join("recipe.toml"), resolved::resolved(plan)?.as_bytes())?)
 }
 
@@ -140,7 +141,8 @@ fn preflight_all(plan: &Plan, data: &Prepared, given: Option<&Model>) -> Outcome
         (None, given) => given.map(|model| model.flow.clone()),
     };
     for student in plan.plain.iter().chain(&plan.variants) {
-        preflight(student, data, teacher.as_ref()).map_err(|failure| failure.within(&format!("student {}", student.role)))?;
+        preflight(student, data, teacher.as_ref())
+            .map_err(|failure| failure.within(&format!("student {}", student.role)))?;
     }
     Ok(())
 }

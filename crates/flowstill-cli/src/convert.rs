@@ -92,10 +92,8 @@ impl Prepared {
             let context = rescale(rows.context_values(), from, (&other.context_mean, &other.context_std));
             Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?)
         };
-        let training = TrainingData {
-            train: change(&self.training.train)?,
-            validation: change(&self.training.validation)?,
-        };
+        let training =
+            TrainingData { train: change(&self.training.train)?, validation: change(&self.training.validation)? };
         let test = change(&self.test)?;
         self.training = training;
         self.test = test;

@@ -76,7 +76,8 @@ impl Plan {
     /// One line with the place of the value that does not fit.
     pub fn new(read: &Read) -> Outcome<Self> {
         let Read { recipe, source } = read;
-        if !recipe.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || recipe.name.starts_with('.') {
+        if !recipe.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || recipe.name.starts_with('.')
+        {
             let message = format!("name: `{}` is no folder name; use letters, digits, `-`, `_` and `.`", recipe.name);
             return Err(source.fault(&path(&["name"]), message));
         }
@@ -117,11 +118,8 @@ impl Plan {
             Some(given) => Some(ModelPlan { role: PLAIN.into(), ..part(given, "student")? }),
             None => None,
         };
-        let distilled = plain.as_ref().map(|plain| ModelPlan {
-            role: DISTILLED.into(),
-            distill: Some(distill),
-            ..plain.clone()
-        });
+        let distilled =
+            plain.as_ref().map(|plain| ModelPlan { role: DISTILLED.into(), distill: Some(distill), ..plain.clone() });
         let variants = variants(read, plain.as_ref())?;
         let seeds = recipe.compare.seeds.clone();
         check_seeds(&seeds).map_err(|message| source.fault(&path(&["compare", "seeds"]), message))?;
@@ -168,7 +166,9 @@ fn check_seeds(seeds: &[u64]) -> Result<(), String> {
     let twice = seeds.iter().enumerate().find(|(at, seed)| seeds[..*at].contains(seed));
     match (seeds.is_empty(), twice) {
         (true, _) => Err("compare.seeds: expected at least one seed, got none".into()),
-        (_, Some((_, seed))) => Err(format!("compare.seeds: seed {seed} stands twice; the same run is no second sample")),
+        (_, Some((_, seed))) => {
+            Err(format!("compare.seeds: seed {seed} stands twice; the same run is no second sample"))
+        }
         _ => Ok(()),
     }
 }
@@ -237,7 +237,9 @@ fn variants(read: &Read, plain: Option<&ModelPlan>) -> Outcome<Vec<ModelPlan>> {
         let section = ["compare", "variants", number.as_str()];
         let fault = |message: String| source.fault(&path(&section), message);
         let Some(Part { flow: Some(student_flow), train: student_train, .. }) = &recipe.student else {
-            return Err(fault("compare.variants: a variant is a student; the recipe has no [student] with a `flow`".into()));
+            return Err(fault(
+                "compare.variants: a variant is a student; the recipe has no [student] with a `flow`".into(),
+            ));
         };
         let Some(plain) = plain else { return Err(missing(&recipe.name, "student")) };
         let mut own = table.clone();

@@ -56,7 +56,8 @@ impl Row {
     /// One line.
     pub fn summary(&self) -> String {
         let Verdict { test_nll_nats, standard_error, .. } = self.verdict;
-        let skipped = if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
+        let skipped =
+            if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
         format!(
             "test log-likelihood {:.4} ± {:.4} nats, {} parameters, trained {:.1} s{skipped}",
             -test_nll_nats,
@@ -95,7 +96,10 @@ impl Report {
         let path = Self::path(folder);
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Failure::input(format!("{}: not a report ({error}); remove it, and the model is judged again", path.display()))
+            Failure::input(format!(
+                "{}: not a report ({error}); remove it, and the model is judged again",
+                path.display()
+            ))
         })
     }
 

@@ -51,7 +51,9 @@ impl Source {
         serde_path_to_error::deserialize(value.into()).map_err(|error: serde_path_to_error::Error<toml::de::Error>| {
             let mut path: Vec<String> = section.iter().map(ToString::to_string).collect();
             let inner = error.path().to_string();
-            path.extend(inner.split(['.', '[', ']']).filter(|part| !part.is_empty() && *part != "?").map(str::to_string));
+            path.extend(
+                inner.split(['.', '[', ']']).filter(|part| !part.is_empty() && *part != "?").map(str::to_string),
+            );
             self.misfit(path, error.inner().message())
         })
     }

@@ -21,12 +21,16 @@ fn model(json: &str, context: usize) -> Model {
         context_mean: vec![5.0; context],
         context_std: vec![2.0; context],
     };
-    Model { flow, standardization, facts: TrainingFacts { role: "teacher".into(), seed: 7, ..TrainingFacts::default() } }
+    Model {
+        flow,
+        standardization,
+        facts: TrainingFacts { role: "teacher".into(), seed: 7, ..TrainingFacts::default() },
+    }
 }
 
 const FLOWS: [&str; 5] = [
     r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"base":{"kind":"mixture","components":2}}"#,
-    r#"{"kind":"maf","blocks":2,"hidden":[8],"order":"random"}"#,
+    r#"{"kind":"maf","blocks":2,"hidden":[8],"order":"random","norm":"batch"}"#,
     r#"{"kind":"iaf","blocks":2,"hidden":[8],"norm":"actnorm"}"#,
     r#"{"kind":"nsf","steps":2,"hidden":8,"bins":4,"base":{"kind":"diagonal_normal"}}"#,
     r#"{"kind":"realnvp","steps":2,"hidden":[8]}"#,
@@ -44,17 +48,27 @@ fn a_loaded_model_scores_and_draws_the_same_bits() {
             save(&before, &path).expect("writes");
             let mut after = load(&path, &Device::default()).expect("reads");
             let conditions = vec![4.0; 3 * context];
-            assert_eq!(before.log_prob(&ROWS, &conditions).expect("scores"), after.log_prob(&ROWS, &conditions).expect("scores"));
-            assert_eq!(before.sample(3, 5, 0.8, &conditions).expect("draws"), after.sample(3, 5, 0.8, &conditions).expect("draws"));
+            assert_eq!(
+                before.log_prob(&ROWS, &conditions).expect("scores"),
+                after.log_prob(&ROWS, &conditions).expect("scores")
+            );
+            assert_eq!(
+                before.sample(3, 5, 0.8, &conditions).expect("draws"),
+                after.sample(3, 5, 0.8, &conditions).expect("draws")
+            );
             assert_eq!((before.facts.role.as_str(), before.facts.seed), (after.facts.role.as_str(), after.facts.seed));
             // ActNorm and BatchNorm remember that they were initialised; other data change nothing once they were.
             let x = random::normal_tensor([32, 1, 1, 3], &mut random::stream(8, "other", 0), &Device::default());
-            let c = (context > 0).then(|| random::normal_tensor([32, context], &mut random::stream(9, "c", 0), &Device::default()));
+            let c = (context > 0)
+                .then(|| random::normal_tensor([32, context], &mut random::stream(9, "c", 0), &Device::default()));
             after.flow.initialize(&x, c.as_ref()).expect("fits");
             save(&after, &path).expect("writes over");
             let mut again = load(&path, &Device::default()).expect("reads");
             again.flow.initialize(&(x * 3.0 + 1.0), c.as_ref()).expect("fits");
-            assert_eq!(after.log_prob(&ROWS, &conditions).expect("scores"), again.log_prob(&ROWS, &conditions).expect("scores"));
+            assert_eq!(
+                after.log_prob(&ROWS, &conditions).expect("scores"),
+                again.log_prob(&ROWS, &conditions).expect("scores")
+            );
             assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing half-written is left");
         }
     }
@@ -64,7 +78,8 @@ fn a_loaded_model_scores_and_draws_the_same_bits() {
 fn densities_are_in_the_units_of_the_data() {
     let model = model(FLOWS[1], 0);
     let s = &model.standardization;
-    let standardised: Vec<f32> = ROWS.iter().enumerate().map(|(i, v)| ((v - s.mean[i % 3]) / s.std[i % 3]) as f32).collect();
+    let standardised: Vec<f32> =
+        ROWS.iter().enumerate().map(|(i, v)| ((v - s.mean[i % 3]) / s.std[i % 3]) as f32).collect();
     let offset = -(0.1_f64.ln() + 2.0_f64.ln() + 50.0_f64.ln());
     let raw = model.log_prob(&ROWS, &[]).expect("scores");
     for (raw, own) in raw.iter().zip(model.log_prob_standardised(&standardised, &[]).expect("scores")) {
@@ -99,7 +114,11 @@ fn every_truncation_and_every_flipped_bit_is_noticed() {
     for round in 0..400 {
         let mut bad = good.clone();
         let at = (random::uniforms(1, &mut rng)[0] * good.len() as f32) as usize % good.len();
-        if round % 4 == 0 { bad.truncate(at) } else { bad[at] ^= 1 << (round % 8) }
+        if round % 4 == 0 {
+            bad.truncate(at)
+        } else {
+            bad[at] ^= 1 << (round % 8)
+        }
         std::fs::write(&path, &bad).expect("writes");
         let error = load(&path, &Device::default()).map(|_| ()).expect_err("damage must be noticed").to_string();
         assert!(!error.contains('\n'), "round {round} at {at}: {error}");
@@ -134,7 +153,8 @@ fn foreign_and_newer_files_are_told_apart() {
 #[test]
 fn a_failed_write_keeps_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = save(&model(FLOWS[0], 0), &folder.path().join("no/such/folder/flow.safetensors")).expect_err("no folder");
+    let error =
+        save(&model(FLOWS[0], 0), &folder.path().join("no/such/folder/flow.safetensors")).expect_err("no folder");
     assert!(!error.is_input() && error.to_string().contains("cannot write"), "{error}");
     // A folder in the file's place makes the last step, the rename, fail: what was there stays, and no partial file is left.
     let path = folder.path().join("flow.safetensors");

@@ -8,7 +8,8 @@ use flowstill::{Error, Parameters, random, to_f64};
 /// Named flows whose densities were moved well away from their start.
 fn moved(json: &str, columns: usize, context: usize) -> Flow {
     let config: FlowConfig = serde_json::from_str(json).expect("valid");
-    let mut flow = Flow::new(&config.assemble(columns, context, 1).expect("valid"), 1, &Device::default()).expect("valid");
+    let mut flow =
+        Flow::new(&config.assemble(columns, context, 1).expect("valid"), 1, &Device::default()).expect("valid");
     let mut rng = random::stream(2, "move", 0);
     for (_, param) in flow.params_mut().into_iter().filter(|(_, param)| param.is_trainable()) {
         let noise = random::normals(param.len(), &mut rng);
@@ -22,7 +23,7 @@ const FLOWS: [&str; 9] = [
     r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"lu":false,"transform":{"kind":"rational_quadratic","bins":5}}"#,
     r#"{"kind":"realnvp","steps":4,"hidden":[8],"base":{"kind":"diagonal_normal"}}"#,
     r#"{"kind":"realnvp","steps":2,"hidden":[8],"transform":{"kind":"affine","scale":{"kind":"softsign","bound":2.0}}}"#,
-    r#"{"kind":"maf","blocks":3,"hidden":[8,8],"base":{"kind":"mixture","components":3}}"#,
+    r#"{"kind":"maf","blocks":3,"hidden":[8,8],"norm":"batch","base":{"kind":"mixture","components":3}}"#,
     r#"{"kind":"maf","blocks":2,"hidden":[8],"transform":{"kind":"affine","scale":{"kind":"sigmoid","floor":0.001}}}"#,
     r#"{"kind":"iaf","blocks":2,"hidden":[8]}"#,
     r#"{"kind":"nsf","steps":2,"hidden":8,"bins":5}"#,
@@ -166,7 +167,12 @@ fn rows_far_out_have_finite_densities() {
         let alone = to_f64(flow.log_prob(x.narrow(0, 2, 1), None).expect("fits"))[0];
         assert!((alone - densities[2]).abs() < 1e-4, "{json}: {alone} alone, {} beside others", densities[2]);
     }
-    let base = Base::new(&BaseConfig::Uniform { low: 0.0, high: 1.0 }, [1, 1, 1], &mut random::stream(1, "b", 0), &Device::default());
+    let base = Base::new(
+        &BaseConfig::Uniform { low: 0.0, high: 1.0 },
+        [1, 1, 1],
+        &mut random::stream(1, "b", 0),
+        &Device::default(),
+    );
     assert_eq!(to_f64(base.expect("valid").log_prob(&rows(vec![2.0], 1)))[0], f64::from(OUTSIDE as f32));
 }
 
@@ -202,7 +208,10 @@ fn shapes_and_settings_that_do_not_fit_are_refused_in_one_line() {
     ];
     let build = |json: &str, columns| {
         let config: FlowConfig = serde_json::from_str(json).expect("parses");
-        config.assemble(columns, 0, 1).and_then(|architecture| Flow::new(&architecture, 1, &Device::default())).map(|_| ())
+        config
+            .assemble(columns, 0, 1)
+            .and_then(|architecture| Flow::new(&architecture, 1, &Device::default()))
+            .map(|_| ())
     };
     let refused = refused.into_iter().chain(settings.iter().map(|json| build(json, 3).expect_err(json)));
     let refused = refused.chain([build(FLOWS[0], 1).expect_err("a coupling over one column")]);
@@ -212,6 +221,7 @@ fn shapes_and_settings_that_do_not_fit_are_refused_in_one_line() {
     }
     // One column is enough for an autoregressive flow.
     assert!(build(FLOWS[4], 1).is_ok());
-    let wrong = Architecture::table(3, 0, moved(FLOWS[0], 4, 0).architecture().levels[0].clone(), BaseConfig::StandardNormal);
+    let wrong =
+        Architecture::table(3, 0, moved(FLOWS[0], 4, 0).architecture().levels[0].clone(), BaseConfig::StandardNormal);
     assert!(Flow::new(&wrong, 1, &device).is_err_and(|error| error.to_string().contains("3 channels")));
 }
