@@ -275,6 +275,27 @@ fn a_student_that_inherits_all_steps_is_its_teacher() {
 }
 
 #[test]
+fn by_default_a_student_inherits_where_it_can_and_only_there() {
+    let glow = |hidden: usize, steps: usize| -> Flow {
+        let json = format!(r#"{{"kind":"glow","steps":{steps},"hidden":{hidden},"layers":2}}"#);
+        moved(&serde_json::from_str(&json).expect("valid"), 4, 0, 3 + steps as u64)
+    };
+    let (teacher, config) = (glow(8, 5), DistillConfig::default());
+    let (heir, notes) = prepare_student(glow(8, 3), &teacher, &config).expect("same width");
+    assert!(notes[0].contains("[1, 3, 5]"), "{notes:?}");
+    let value =
+        |flow: &Flow, name: &str| flow.params().into_iter().find(|(own, _)| own == name).map(|(_, p)| p.values());
+    for (own, theirs) in [(0, 0), (1, 2), (2, 4)] {
+        let name = |step: usize| format!("levels.0.steps.{step}.steps.1.lower");
+        assert_eq!(value(&heir, &name(own)), value(&teacher, &name(theirs)));
+        assert!(value(&heir, &name(own)).is_some());
+    }
+    let other = glow(6, 3);
+    let (same, notes) = prepare_student(other.clone(), &teacher, &config).expect("left as it is");
+    assert!(notes.is_empty() && same.fingerprint() == other.fingerprint());
+}
+
+#[test]
 fn inherited_permutations_are_the_teachers_and_leave_the_students_weights() {
     let config: FlowConfig =
         serde_json::from_str(r#"{"kind":"maf","blocks":2,"hidden":[8],"order":"random"}"#).expect("valid");
