@@ -76,7 +76,7 @@ impl Prepared {
         let own = &self.standardization;
         if own.mean.len() != other.mean.len() || own.context_mean.len() != other.context_mean.len() {
             return Err(Failure::input(format!(
-                "teacher: expected a flow over {} columns with {} conditioning ones, got {} and {}; use a teacher trained on the same columns",
+                "expected a flow over {} columns with {} conditioning ones, got {} and {}; use one trained on the same columns",
                 own.mean.len(),
                 own.context_mean.len(),
                 other.mean.len(),
@@ -92,10 +92,8 @@ impl Prepared {
             let context = rescale(rows.context_values(), from, (&other.context_mean, &other.context_std));
             Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?)
         };
-        let training = TrainingData {
-            train: change(&self.training.train)?,
-            validation: change(&self.training.validation)?,
-        };
+        let training =
+            TrainingData { train: change(&self.training.train)?, validation: change(&self.training.validation)? };
         let test = change(&self.test)?;
         self.training = training;
         self.test = test;

@@ -91,7 +91,9 @@ impl Workshop<'_> {
                 notes.extend(made.notes().iter().cloned());
                 Box::new(made)
             }
-            (Some(_), None) => return Err(Failure::run(format!("{label}: distillation without a teacher; report this bug"))),
+            (Some(_), None) => {
+                return Err(Failure::run(format!("{label}: distillation without a teacher; report this bug")));
+            }
             (None, _) => Box::new(NegativeLogLikelihood),
         };
         notes.iter().for_each(|note| progress.say(&format!("{label}: {note}")));

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn values_are_toml_and_else_plain_text() {
-        let table = applied("", &["a.b=3", "a.c=1e-3", "a.d=[1, 2]", "e=power", "f=\"x y\"", "g={ kind = \"maf\" }"]).unwrap();
+        let table =
+            applied("", &["a.b=3", "a.c=1e-3", "a.d=[1, 2]", "e=power", "f=\"x y\"", "g={ kind = \"maf\" }"]).unwrap();
         let expected = "e = \"power\"\nf = \"x y\"\n[a]\nb = 3\nc = 1e-3\nd = [1, 2]\n[g]\nkind = \"maf\"";
         assert_eq!(table, toml::from_str::<Table>(expected).unwrap());
     }

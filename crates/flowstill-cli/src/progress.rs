@@ -49,7 +49,10 @@ impl Progress {
                 }
             }
             Event::Skipped { step, skipped } if *skipped == 1 && !self.quiet => {
-                self.say(&format!("{}: step {step} skipped for a non-finite loss or gradient (the report counts them)", self.label));
+                self.say(&format!(
+                    "{}: step {step} skipped for a non-finite loss or gradient (the report counts them)",
+                    self.label
+                ));
             }
             _ => {}
         }

@@ -117,7 +117,8 @@ impl Recipe {
 fn joined(folder: &Path, path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in folder.join(path).components() {
-        let steps_back = part == Component::ParentDir && matches!(out.components().next_back(), Some(Component::Normal(_)));
+        let steps_back =
+            part == Component::ParentDir && matches!(out.components().next_back(), Some(Component::Normal(_)));
         if steps_back {
             out.pop();
         } else {

@@ -56,7 +56,8 @@ impl Row {
     /// One line.
     pub fn summary(&self) -> String {
         let Verdict { test_nll_nats, standard_error, .. } = self.verdict;
-        let skipped = if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
+        let skipped =
+            if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
         format!(
             "test log-likelihood {:.4} ± {:.4} nats, {} parameters, trained {:.1} s{skipped}",
             -test_nll_nats,
@@ -95,7 +96,10 @@ impl Report {
         let path = Self::path(folder);
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Failure::input(format!("{}: not a report ({error}); remove it, and the model is judged again", path.display()))
+            Failure::input(format!(
+                "{}: not a report ({error}); remove it, and the model is judged again",
+                path.display()
+            ))
         })
     }
 
@@ -229,6 +233,17 @@ fn summary(rows: &[Row], role: &str) -> Option<Summary> {
     })
 }
 
+/// A distilled student whose training diverged.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Failed {
+    /// The variant's name.
+    pub role: String,
+    /// The seed.
+    pub seed: u64,
+    /// What happened.
+    pub error: String,
+}
+
 /// A whole comparison, as `--json` and `comparison.json` give it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -242,7 +257,9 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Every role, over its seeds.
     pub summary: Vec<Summary>,
-    /// Roles in the order of the table: what the teacher's row is called stands first.
+    /// Distilled students whose training diverged.
+    pub failed: Vec<Failed>,
+    /// The run folder.
     pub run: String,
 }
 

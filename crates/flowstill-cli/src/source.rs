@@ -12,12 +12,18 @@ pub struct Source {
     name: String,
     text: String,
     overrides: Vec<Override>,
+    flag: &'static str,
 }
 
 impl Source {
     /// Keep the text of the file `name`.
     pub fn new(name: impl Into<String>, text: impl Into<String>, overrides: Vec<Override>) -> Self {
-        Self { name: name.into(), text: text.into(), overrides }
+        Self { name: name.into(), text: text.into(), overrides, flag: "--set" }
+    }
+
+    /// Values that came from the command line alone, by the option `flag`.
+    pub fn option(flag: &'static str, overrides: Vec<Override>) -> Self {
+        Self { flag, ..Self::new(flag, "", overrides) }
     }
 
     /// The text as a table, with what the command line changed.
@@ -51,7 +57,9 @@ impl Source {
         serde_path_to_error::deserialize(value.into()).map_err(|error: serde_path_to_error::Error<toml::de::Error>| {
             let mut path: Vec<String> = section.iter().map(ToString::to_string).collect();
             let inner = error.path().to_string();
-            path.extend(inner.split(['.', '[', ']']).filter(|part| !part.is_empty() && *part != "?").map(str::to_string));
+            path.extend(
+                inner.split(['.', '[', ']']).filter(|part| !part.is_empty() && *part != "?").map(str::to_string),
+            );
             self.misfit(path, error.inner().message())
         })
     }
@@ -77,13 +85,13 @@ impl Source {
     fn place(&self, path: &[String]) -> String {
         let mut sets = self.overrides.iter().rev();
         if let Some(set) = sets.clone().find(|set| set.path().len() <= path.len() && agree(set.path(), path)) {
-            return format!("--set {set}");
+            return format!("{} {set}", self.flag);
         }
         let offset = DeTable::parse(&self.text).ok().and_then(|tree| locate(tree.get_ref(), path));
         match (offset, sets.find(|set| agree(set.path(), path))) {
             (Some(offset), _) => format!("{}:{}", self.name, self.line(offset)),
             // A table that only the command line made.
-            (None, Some(set)) => format!("--set {set}"),
+            (None, Some(set)) => format!("{} {set}", self.flag),
             (None, None) => self.name.clone(),
         }
     }

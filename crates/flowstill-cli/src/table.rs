@@ -55,7 +55,9 @@ fn cells_of(summary: &Summary) -> Vec<String> {
     let likelihood = summary.test_nll_nats.map(|nll| OverSeeds { mean: -nll.mean, ..nll });
     let gain = match summary.role == PLAIN {
         true => none(),
-        false => summary.gain_over_plain_nats.map_or_else(none, |gain| format!("{:+.4}{}", gain.mean, two_errors(gain))),
+        false => {
+            summary.gain_over_plain_nats.map_or_else(none, |gain| format!("{:+.4}{}", gain.mean, two_errors(gain)))
+        }
     };
     vec![
         format!("{}{marker}", summary.role),
@@ -93,6 +95,9 @@ fn legend(comparison: &Comparison) -> Vec<String> {
             let steps = summary.skipped_steps;
             lines.push(format!("{}: {steps} steps were skipped for non-finite losses or gradients.", summary.role));
         }
+    }
+    for failed in &comparison.failed {
+        lines.push(format!("{} (seed {}): left out, for it diverged: {}.", failed.role, failed.seed, failed.error));
     }
     let lost: Vec<String> = comparison
         .rows

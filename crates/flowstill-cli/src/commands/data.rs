@@ -68,7 +68,10 @@ fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
         }))?;
     } else {
         let [train, validation, test] = report.rows;
-        let mut text = format!("{name}: {} columns, {train} train, {validation} validation, {test} test rows\n", report.dimensions);
+        let mut text = format!(
+            "{name}: {} columns, {train} train, {validation} validation, {test} test rows\n",
+            report.dimensions
+        );
         report.steps.iter().for_each(|step| text.push_str(&format!("  {step}\n")));
         match agrees {
             true => text.push_str("agrees with the published shape\n"),
@@ -78,7 +81,10 @@ fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
     }
     match agrees {
         true => Ok(()),
-        false => Err(Failure::run(format!("{name}: the table differs from the published one in {} ways", report.differences.len()))),
+        false => Err(Failure::run(format!(
+            "{name}: the table differs from the published one in {} ways",
+            report.differences.len()
+        ))),
     }
 }
 
@@ -103,7 +109,8 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
         vec![name.clone(), format!("{:.5}", scales.mean[at]), format!("{:.5}", scales.std[at]), raw(low), raw(high)]
     });
     let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
-    let table = text_table(&["column", "mean", "deviation", "train min", "train max"], &cells.collect::<Vec<_>>(), &align);
+    let table =
+        text_table(&["column", "mean", "deviation", "train min", "train max"], &cells.collect::<Vec<_>>(), &align);
     let steps: String = data.steps.iter().map(|step| format!("  {step}\n")).collect();
     out::print(&format!(
         "{}\n{} train, {} validation, {} test rows\n{steps}\n{table}",

@@ -38,14 +38,45 @@ pub(super) fn run(args: &Evaluate) -> Outcome<()> {
         ("rows", format!("{} ({} not finite)", verdict.test_rows, verdict.test_rows_not_finite)),
         (
             "log-likelihood",
-            format!("{:.4} ± {:.4} nats (2 se), data's own units", -verdict.test_nll_nats_data_units, 2.0 * verdict.standard_error),
+            format!(
+                "{:.4} ± {:.4} nats (2 se), data's own units",
+                -verdict.test_nll_nats_data_units,
+                2.0 * verdict.standard_error
+            ),
         ),
         ("  standardised", format!("{:.4} nats, as papers quote it", -verdict.test_nll_nats)),
-        ("C2ST", format!("{} ± {} (0.5: samples pass for data)", optional(verdict.c2st, 4), optional(verdict.c2st_standard_error.map(|e| 2.0 * e), 4))),
-        ("MMD^2", format!("{} ± {}", optional(verdict.mmd2, 6), optional(verdict.mmd2_standard_error.map(|e| 2.0 * e), 6))),
-        ("round trip", verdict.round_trip_error.map_or("not finite".into(), |v| format!("max |x - f^-1(f(x))| = {v:.1e}"))),
-        ("log_prob", format!("{} rows/s, {} ms a row", rate(verdict.log_prob_rows_per_second), optional(verdict.log_prob_latency_ms, 3))),
-        ("sample", format!("{} rows/s, {} ms a row", rate(verdict.sample_rows_per_second), optional(verdict.sample_latency_ms, 3))),
+        (
+            "C2ST",
+            format!(
+                "{} ± {} (0.5: samples pass for data)",
+                optional(verdict.c2st, 4),
+                optional(verdict.c2st_standard_error.map(|e| 2.0 * e), 4)
+            ),
+        ),
+        (
+            "MMD^2",
+            format!("{} ± {}", optional(verdict.mmd2, 6), optional(verdict.mmd2_standard_error.map(|e| 2.0 * e), 6)),
+        ),
+        (
+            "round trip",
+            verdict.round_trip_error.map_or("not finite".into(), |v| format!("max |x - f^-1(f(x))| = {v:.1e}")),
+        ),
+        (
+            "log_prob",
+            format!(
+                "{} rows/s, {} ms a row",
+                rate(verdict.log_prob_rows_per_second),
+                optional(verdict.log_prob_latency_ms, 3)
+            ),
+        ),
+        (
+            "sample",
+            format!(
+                "{} rows/s, {} ms a row",
+                rate(verdict.sample_rows_per_second),
+                optional(verdict.sample_latency_ms, 3)
+            ),
+        ),
         ("parameters", model.flow.parameter_count().to_string()),
     ];
     out::print(&lines.map(|(name, value)| format!("{name:15} {value}\n")).concat())

@@ -65,7 +65,10 @@ fn usage(error: &clap::Error) -> Outcome<()> {
         _ => {
             let told = text.lines().take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>().join("\n");
             let told = one_line(told.trim_start_matches("error: "));
-            Err(Failure::input(format!("{}; see --help", told.trim_end_matches("; For more information, try '--help'."))))
+            Err(Failure::input(format!(
+                "{}; see --help",
+                told.trim_end_matches("; For more information, try '--help'.")
+            )))
         }
     }
 }
@@ -80,7 +83,8 @@ fn overrides(args: &RecipeArgs, seeds: &[u64], seed: Option<u64>) -> Vec<Overrid
         all.push(Override::new(&["device"], if device == Device::Cpu { "cpu" } else { "gpu" }));
     }
     if !seeds.is_empty() {
-        let seeds: Vec<Value> = seeds.iter().map(|&seed| Value::Integer(i64::try_from(seed).unwrap_or(i64::MAX))).collect();
+        let seeds: Vec<Value> =
+            seeds.iter().map(|&seed| Value::Integer(i64::try_from(seed).unwrap_or(i64::MAX))).collect();
         all.push(Override::new(&["compare", "seeds"], seeds));
     }
     if let Some(seed) = seed {
@@ -109,7 +113,9 @@ fn tell_shadowed(read: &crate::recipe::Read) {
             let own = part.as_ref().and_then(|part| holds(&part.train, &set.path()[1..]));
             if let Some(value) = own {
                 let key = set.path().join(".");
-                out::note(&format!("--set {set} does not reach the {name}: the recipe has {name}.{key} = {value}; set that as well"));
+                out::note(&format!(
+                    "--set {set} does not reach the {name}: the recipe has {name}.{key} = {value}; set that as well"
+                ));
             }
         }
     }

@@ -36,7 +36,8 @@ fn section(command: &Command, path: &str, text: &mut String) {
     text.push_str(&format!("```text\n{}\n```\n", usage.trim_start_matches("Usage: ")));
     let own = |arg: &&Arg| !arg.is_hide_set() && arg.get_id() != "help" && arg.get_id() != "version";
     // Global options stand at the root alone.
-    let here: Vec<&Arg> = command.get_arguments().filter(own).filter(|arg| path == "flowstill" || !arg.is_global_set()).collect();
+    let here: Vec<&Arg> =
+        command.get_arguments().filter(own).filter(|arg| path == "flowstill" || !arg.is_global_set()).collect();
     if !here.is_empty() {
         text.push_str("\n| Argument | Meaning |\n| --- | --- |\n");
         here.iter().for_each(|arg| text.push_str(&row(arg)));
@@ -61,9 +62,10 @@ fn row(arg: &Arg) -> String {
     if takes && !possible.is_empty() {
         meaning.push_str(&format!(" (one of {})", possible.join(", ")));
     }
-    let defaults: Vec<String> = arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+    let defaults: Vec<String> =
+        arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
     if takes && !defaults.is_empty() {
         meaning.push_str(&format!(" [default: {}]", defaults.join(" ")));
     }
-    format!("| `{name}` | {} |\n", meaning.replace('|', "\\|"))
+    format!("| `{}` | {} |\n", name.replace('|', "\\|"), meaning.replace('|', "\\|"))
 }
