@@ -4,7 +4,7 @@ use crate::convert::{self, Prepared};
 use crate::failure::{Failure, Outcome};
 use crate::learn::{Learned, Workshop, build, folder, preflight};
 use crate::plan::{ModelPlan, PLAIN, Plan, TEACHER, missing};
-use crate::report::{Comparison, Row, summarise};
+use crate::report::{Comparison, Failed, Row, summarise};
 use crate::{out, pictures, resolved, table};
 use flowstill::file::{self, write_atomically};
 use flowstill::model::Model;
@@ -47,10 +47,12 @@ pub fn load_data(plan: &Plan, teacher: Option<&Model>, quiet: bool) -> Outcome<P
         ));
     }
     let Some(teacher) = teacher else { return Ok(data) };
-    if data.standardization != teacher.standardization {
+    let own = data.standardization.clone();
+    let data = data.in_units_of(&teacher.standardization).map_err(|failure| failure.within("teacher"))?;
+    if data.standardization != own {
         out::note("the teacher standardises otherwise than this data; everything is brought to the teacher's units");
     }
-    data.in_units_of(&teacher.standardization)
+    Ok(data)
 }
 
 /// Run it all, and write the run folder's table and pictures.
@@ -88,6 +90,7 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
         format!("[{done}/{total}] seed {seed} {role}")
     };
     let mut rows = Vec::new();
+    let mut failed = Vec::new();
     let mut shown: Vec<(String, Model)> = Vec::new();
     let mut first_seed: Vec<Learned> = Vec::new();
     let given = given.map(|model| workshop.given(model, "teacher (from its file)")).transpose()?;
@@ -105,9 +108,19 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
         let mut learned = Vec::new();
         for student in &students {
             let place = folder(&options.run, seed, &student.role);
-            let one = workshop.learn(&student.with_seed(seed), teacher, &place, &label(seed, &student.role))?;
-            rows.push(one.report.row.clone());
-            learned.push(one);
+            let name = label(seed, &student.role);
+            match workshop.learn(&student.with_seed(seed), teacher, &place, &name) {
+                Ok(one) => {
+                    rows.push(one.report.row.clone());
+                    learned.push(one);
+                }
+                // That a distillation diverges is a finding, not the end of the comparison.
+                Err(Failure::Diverged(error)) if student.distill.is_some() => {
+                    out::note(&format!("{name}: {error}"));
+                    failed.push(Failed { role: student.role.clone(), seed, error });
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         if index == 0 {
             shown.extend(teacher.map(|model| (TEACHER.to_string(), model.clone())));
@@ -120,6 +133,7 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
         seeds: plan.seeds.clone(),
         summary: summarise(&rows),
         rows,
+        failed,
         run: options.run.display().to_string(),
     };
     // Of the distilled students the picture shows one, chosen as a user would have to: on the validation split.

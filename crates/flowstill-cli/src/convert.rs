@@ -76,7 +76,7 @@ impl Prepared {
         let own = &self.standardization;
         if own.mean.len() != other.mean.len() || own.context_mean.len() != other.context_mean.len() {
             return Err(Failure::input(format!(
-                "teacher: expected a flow over {} columns with {} conditioning ones, got {} and {}; use a teacher trained on the same columns",
+                "expected a flow over {} columns with {} conditioning ones, got {} and {}; use one trained on the same columns",
                 own.mean.len(),
                 own.context_mean.len(),
                 other.mean.len(),

@@ -12,6 +12,8 @@ pub enum Failure {
     Input(String),
     /// The run failed: exit code 1.
     Run(String),
+    /// A training or a flow came to numbers that are not finite: exit code 1, and a comparison may go on without that model.
+    Diverged(String),
     /// Whoever read standard output has gone; there is nobody to tell.
     Silent,
 }
@@ -35,6 +37,7 @@ impl Failure {
         match self {
             Self::Input(message) => Self::Input(format!("{place}: {message}")),
             Self::Run(message) => Self::Run(format!("{place}: {message}")),
+            Self::Diverged(message) => Self::Diverged(format!("{place}: {message}")),
             Self::Silent => Self::Silent,
         }
     }
@@ -43,7 +46,7 @@ impl Failure {
     pub fn report(&self) -> ExitCode {
         let (message, code) = match self {
             Self::Input(message) => (message, 2),
-            Self::Run(message) => (message, 1),
+            Self::Run(message) | Self::Diverged(message) => (message, 1),
             Self::Silent => return ExitCode::SUCCESS,
         };
         crate::out::error_line(&format!("error: {}", one_line(message)));
@@ -53,15 +56,21 @@ impl Failure {
 
 /// Join the lines of a message, so that scripts can read errors line by line.
 pub fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    let lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.fold(String::new(), |text, line| match text.as_str() {
+        "" => line.to_string(),
+        before if before.ends_with(':') => format!("{text} {line}"),
+        _ => format!("{text}; {line}"),
+    })
 }
 
 impl From<flowstill::Error> for Failure {
     fn from(error: flowstill::Error) -> Self {
         let missing = matches!(&error, flowstill::Error::Io { source, .. } if source.kind() == ErrorKind::NotFound);
-        match error.is_input() || missing {
-            true => Self::Input(error.to_string()),
-            false => Self::Run(error.to_string()),
+        match &error {
+            flowstill::Error::NotFinite { .. } => Self::Diverged(error.to_string()),
+            _ if error.is_input() || missing => Self::Input(error.to_string()),
+            _ => Self::Run(error.to_string()),
         }
     }
 }

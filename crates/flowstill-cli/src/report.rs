@@ -233,6 +233,17 @@ fn summary(rows: &[Row], role: &str) -> Option<Summary> {
     })
 }
 
+/// A distilled student whose training diverged.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Failed {
+    /// The variant's name.
+    pub role: String,
+    /// The seed.
+    pub seed: u64,
+    /// What happened.
+    pub error: String,
+}
+
 /// A whole comparison, as `--json` and `comparison.json` give it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -246,7 +257,9 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Every role, over its seeds.
     pub summary: Vec<Summary>,
-    /// Roles in the order of the table: what the teacher's row is called stands first.
+    /// Distilled students whose training diverged.
+    pub failed: Vec<Failed>,
+    /// The run folder.
     pub run: String,
 }
 

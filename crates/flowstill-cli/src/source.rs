@@ -12,12 +12,18 @@ pub struct Source {
     name: String,
     text: String,
     overrides: Vec<Override>,
+    flag: &'static str,
 }
 
 impl Source {
     /// Keep the text of the file `name`.
     pub fn new(name: impl Into<String>, text: impl Into<String>, overrides: Vec<Override>) -> Self {
-        Self { name: name.into(), text: text.into(), overrides }
+        Self { name: name.into(), text: text.into(), overrides, flag: "--set" }
+    }
+
+    /// Values that came from the command line alone, by the option `flag`.
+    pub fn option(flag: &'static str, overrides: Vec<Override>) -> Self {
+        Self { flag, ..Self::new(flag, "", overrides) }
     }
 
     /// The text as a table, with what the command line changed.
@@ -79,13 +85,13 @@ impl Source {
     fn place(&self, path: &[String]) -> String {
         let mut sets = self.overrides.iter().rev();
         if let Some(set) = sets.clone().find(|set| set.path().len() <= path.len() && agree(set.path(), path)) {
-            return format!("--set {set}");
+            return format!("{} {set}", self.flag);
         }
         let offset = DeTable::parse(&self.text).ok().and_then(|tree| locate(tree.get_ref(), path));
         match (offset, sets.find(|set| agree(set.path(), path))) {
             (Some(offset), _) => format!("{}:{}", self.name, self.line(offset)),
             // A table that only the command line made.
-            (None, Some(set)) => format!("--set {set}"),
+            (None, Some(set)) => format!("{} {set}", self.flag),
             (None, None) => self.name.clone(),
         }
     }

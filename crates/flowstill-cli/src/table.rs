@@ -96,6 +96,9 @@ fn legend(comparison: &Comparison) -> Vec<String> {
             lines.push(format!("{}: {steps} steps were skipped for non-finite losses or gradients.", summary.role));
         }
     }
+    for failed in &comparison.failed {
+        lines.push(format!("{} (seed {}): left out, for it diverged: {}.", failed.role, failed.seed, failed.error));
+    }
     let lost: Vec<String> = comparison
         .rows
         .iter()

@@ -78,7 +78,7 @@ pub fn data_config(text: &str) -> Outcome<DataConfig> {
         sets.push(Override::new(&["set"], "table"));
         sets.push(Override::new(&["path"], text));
     }
-    let source = Source::new("--data", "", sets);
+    let source = Source::option("--data", sets);
     let table = source.table()?;
     source.read(&[], table)
 }
@@ -88,5 +88,5 @@ pub fn data_config(text: &str) -> Outcome<DataConfig> {
 /// # Errors
 /// When its columns do not fit the flow.
 pub fn load_for(model: &Model, config: &DataConfig) -> Outcome<convert::Prepared> {
-    convert::load(config)?.in_units_of(&model.standardization)
+    convert::load(config)?.in_units_of(&model.standardization).map_err(|failure| failure.within("data"))
 }

@@ -67,5 +67,5 @@ fn row(arg: &Arg) -> String {
     if takes && !defaults.is_empty() {
         meaning.push_str(&format!(" [default: {}]", defaults.join(" ")));
     }
-    format!("| `{name}` | {} |\n", meaning.replace('|', "\\|"))
+    format!("| `{}` | {} |\n", name.replace('|', "\\|"), meaning.replace('|', "\\|"))
 }

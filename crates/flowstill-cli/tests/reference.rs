@@ -1,0 +1,30 @@
+//! Hold `docs/cli.md` to the command line, and ask for the completions of every shell.
+
+mod common;
+
+use std::path::Path;
+
+#[test]
+fn the_reference_is_what_the_command_says() {
+    let folder = common::folder();
+    let told = common::succeed(folder.path(), &["reference"]);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+        std::fs::write(&path, &told).expect("the reference is written");
+    }
+    let kept = std::fs::read_to_string(&path).expect("docs/cli.md");
+    assert_eq!(kept, told, "write it again: flowstill reference > docs/cli.md");
+    for command in ["quickstart", "train", "distill", "compare", "evaluate", "score", "sample", "inspect", "data check"]
+    {
+        assert!(told.contains(&format!("## `flowstill {command}`")), "{command}");
+    }
+}
+
+#[test]
+fn every_shell_has_completions() {
+    let folder = common::folder();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = common::succeed(folder.path(), &["completions", shell]);
+        assert!(text.contains("quickstart") && text.contains("judge-again"), "{shell}");
+    }
+}
