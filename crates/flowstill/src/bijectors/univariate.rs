@@ -121,6 +121,18 @@ impl Univariate {
         }
     }
 
+    /// Every value beside each of its raw parameters: `[rows, features]` to `[rows, features * params]`.
+    pub(crate) fn spread(&self, values: Tensor<2>) -> Tensor<2> {
+        let [rows, features] = values.dims();
+        let params = self.params();
+        match self {
+            Univariate::Affine { .. } | Univariate::Additive => values.repeat_dim(1, params),
+            Univariate::RationalQuadratic { .. } => {
+                values.reshape([rows * features, 1]).repeat_dim(1, params).reshape([rows, features * params])
+            }
+        }
+    }
+
     /// Data to latent: `x` and `z` are `[rows, features]`, `raw` is `[rows, features * params]`, the last is `log dz/dx` per value.
     pub fn forward(&self, x: Tensor<2>, raw: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let features = x.dims()[1];
