@@ -81,10 +81,9 @@ impl Case {
         for table in [Some(&mut self.x), Some(&mut self.z), self.inverse_of.as_mut(), self.x_of_u.as_mut()] {
             table.into_iter().for_each(|table| drop(table.remove(row)));
         }
-        for vector in [Some(&mut self.log_det), self.log_det_inverse.as_mut()] {
-            if let Some(vector) = vector {
-                vector.remove(row);
-            }
+        self.log_det.remove(row);
+        if let Some(log_det) = &mut self.log_det_inverse {
+            log_det.remove(row);
         }
         let recorded = [&mut self.gradients, &mut self.gradients_z_only, &mut self.inverse_gradients];
         for recorded in recorded.into_iter().flatten() {
