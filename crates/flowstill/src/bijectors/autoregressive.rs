@@ -59,6 +59,14 @@ impl MaskedAutoregressive {
         Self { config: config.clone(), net }
     }
 
+    pub(crate) fn net(&self) -> &Made {
+        &self.net
+    }
+
+    pub(crate) fn transform(&self) -> &Univariate {
+        &self.config.transform
+    }
+
     pub(crate) fn forward_rows(&self, x: Tensor<2>, context: Option<&Tensor<2>>) -> Rows {
         let raw = self.net.forward(x.clone(), context);
         self.config.transform.forward(x, raw)

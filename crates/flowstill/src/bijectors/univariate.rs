@@ -38,9 +38,10 @@ impl Default for ScaleMap {
 impl ScaleMap {
     /// The logarithm of the scale.
     pub fn log_scale(&self, raw: Tensor<2>) -> Tensor<2> {
+        // Products with 1 / bound, because the gradient of Burn 0.22's quotient by a number is rounded to f32 even in f64.
         match *self {
-            ScaleMap::Tanh { bound } => (raw / bound).tanh() * bound,
-            ScaleMap::Softsign { bound } => raw.clone() / ((raw / bound).abs() + 1.0),
+            ScaleMap::Tanh { bound } => (raw * bound.recip()).tanh() * bound,
+            ScaleMap::Softsign { bound } => raw.clone() / ((raw * bound.recip()).abs() + 1.0),
             ScaleMap::Sigmoid { floor: 0.0 } => log_sigmoid(raw + 2.0),
             ScaleMap::Sigmoid { floor } => (sigmoid(raw + 2.0) + floor).log(),
             ScaleMap::Exp => raw,
@@ -117,6 +118,18 @@ impl Univariate {
         match self {
             Univariate::Affine { .. } | Univariate::Additive => output % features,
             Univariate::RationalQuadratic { .. } => output / self.params(),
+        }
+    }
+
+    /// Every value beside each of its raw parameters: `[rows, features]` to `[rows, features * params]`.
+    pub(crate) fn spread(&self, values: Tensor<2>) -> Tensor<2> {
+        let [rows, features] = values.dims();
+        let params = self.params();
+        match self {
+            Univariate::Affine { .. } | Univariate::Additive => values.repeat_dim(1, params),
+            Univariate::RationalQuadratic { .. } => {
+                values.reshape([rows * features, 1]).repeat_dim(1, params).reshape([rows, features * params])
+            }
         }
     }
 

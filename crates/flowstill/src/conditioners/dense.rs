@@ -29,6 +29,21 @@ impl Activation {
             Activation::Silu => x.clone() * sigmoid(x),
         }
     }
+
+    /// Its derivative; 0 at the kink of relu, as autodiff has it.
+    pub fn slope<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self {
+            Activation::Relu => x.clone().zeros_like().mask_fill(x.greater_elem(0.0), 1.0),
+            Activation::Tanh => {
+                let y = x.tanh();
+                -(y.clone() * y) + 1.0
+            }
+            Activation::Silu => {
+                let share = sigmoid(x.clone());
+                share.clone() * (x * (-share + 1.0) + 1.0)
+            }
+        }
+    }
 }
 
 /// `y = x W + b` on rows; `W` is `[inputs, outputs]`.
@@ -60,8 +75,13 @@ impl Dense {
         x.matmul(self.weight.tensor::<2>()) + self.bias.flat().clone().unsqueeze::<2>()
     }
 
+    /// The weights where `mask` is 1, `[inputs, outputs]`.
+    pub(super) fn masked_weight(&self, mask: &Param) -> Tensor<2> {
+        self.weight.tensor::<2>() * mask.tensor::<2>()
+    }
+
     /// The same with every weight multiplied by `mask`, `[inputs, outputs]`.
     pub fn forward_masked(&self, x: Tensor<2>, mask: &Param) -> Tensor<2> {
-        x.matmul(self.weight.tensor::<2>() * mask.tensor::<2>()) + self.bias.flat().clone().unsqueeze::<2>()
+        x.matmul(self.masked_weight(mask)) + self.bias.flat().clone().unsqueeze::<2>()
     }
 }

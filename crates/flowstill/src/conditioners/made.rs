@@ -122,8 +122,16 @@ impl Made {
 
     /// [`forward`](Made::forward) with the context's share of the first layer computed before.
     pub fn forward_shifted(&self, x: Tensor<2>, shift: Option<&Tensor<2>>) -> Tensor<2> {
-        let act = self.config.activation;
+        self.run(x, shift, |_| {})
+    }
+
+    /// Evaluate, and show `before` what enters every nonlinearity, in order.
+    fn run(&self, x: Tensor<2>, shift: Option<&Tensor<2>>, mut before: impl FnMut(&Tensor<2>)) -> Tensor<2> {
         let layer = |index: usize, x: Tensor<2>| self.layers[index].forward_masked(x, &self.masks[index]);
+        let mut activate = |x: Tensor<2>| {
+            before(&x);
+            self.config.activation.apply(x)
+        };
         let first = layer(0, x);
         let first = match shift {
             Some(shift) => first + shift.clone(),
@@ -133,19 +141,54 @@ impl Made {
         if last == 0 {
             first
         } else if self.config.residual {
+            // As in Neural Spline Flows, nothing bends between the last block and the last layer.
             let hidden = (1..last).step_by(2).fold(first, |rows, index| {
-                let inner = layer(index, act.apply(rows.clone()));
-                rows + layer(index + 1, act.apply(inner))
+                let inner = layer(index, activate(rows.clone()));
+                rows + layer(index + 1, activate(inner))
             });
             layer(last, hidden)
         } else {
-            (1..=last).fold(first, |rows, index| layer(index, act.apply(rows)))
+            (1..=last).fold(first, |rows, index| layer(index, activate(rows)))
         }
+    }
+
+    /// The net's output at `x` and its linear part there, which carries many gradients back without a tape. No autodiff.
+    pub(crate) fn linearize(&self, x: Tensor<2>, shift: Option<&Tensor<2>>) -> (Tensor<2>, Linearized) {
+        let mut slopes = Vec::new();
+        let raw = self.run(x, shift, |state| slopes.push(self.config.activation.slope(state.clone())));
+        let weights = self.layers.iter().zip(&self.masks).map(|(layer, mask)| layer.masked_weight(mask).transpose());
+        (raw, Linearized { weights: weights.collect(), slopes, residual: self.config.residual })
     }
 
     /// What rebuilds this network.
     pub fn config(&self) -> &MadeConfig {
         &self.config
+    }
+}
+
+/// A [`Made`] at one batch of inputs: transposed masked weights, and the slopes of the nonlinearities in order.
+pub(crate) struct Linearized {
+    weights: Vec<Tensor<2>>,
+    slopes: Vec<Tensor<2>>,
+    residual: bool,
+}
+
+impl Linearized {
+    /// From a gradient of the outputs to that of the inputs.
+    pub(crate) fn pull_back(&self, gradient: Tensor<2>) -> Tensor<2> {
+        let layer = |index: usize, gradient: Tensor<2>| gradient.matmul(self.weights[index].clone());
+        // Layer k > 0 reads what the nonlinearity number k - 1 has bent, but for the last layer of a residual net.
+        let bent = |index: usize, gradient: Tensor<2>| layer(index, gradient) * self.slopes[index - 1].clone();
+        let last = self.weights.len() - 1;
+        let gradient = match last {
+            0 => gradient,
+            _ if self.residual => (1..last).step_by(2).rev().fold(layer(last, gradient), |rows, index| {
+                let inner = bent(index + 1, rows.clone());
+                rows + bent(index, inner)
+            }),
+            _ => (1..=last).rev().fold(gradient, |rows, index| bent(index, rows)),
+        };
+        layer(0, gradient)
     }
 }
 

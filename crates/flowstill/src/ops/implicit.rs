@@ -7,13 +7,14 @@
 //! g = g_x + (dl/dx)^T g_l      J^T v = g with J = dz/dx      grad z = v      grad p = -(dz/dp)^T v + (dl/dp)^T g_l
 //! ```
 //!
-//! `J` is triangular with the slopes `exp(l)` on its diagonal, so `v <- v + (g - J^T v) / exp(l)` is exact after as many rounds as there
-//! are channels, and stops once nothing changes.
+//! `J = diag(exp(l)) + A N` with `A = dz/draw`, one block per value, and `N = draw/dx` of the net, strictly triangular. So
+//! `v <- (g - N^T A^T v) / exp(l)` is exact after as many rounds as there are channels, and stops once no bit changes. `A` and the linear
+//! part of the net are computed once; a round is a few matrix products.
 
 use super::custom::{supports, with_pullback};
 use crate::bijectors::MaskedAutoregressive;
 use crate::param::Parameters;
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 
 /// The inverse as one node of the tape: rows of `x` and of the log-slopes, as functions of `z`, the context and the weights.
 ///
@@ -81,19 +82,8 @@ impl Problem {
             gradient.clone().narrow(0, index * rows * channels, rows * channels).reshape([rows, channels])
         };
         let (g_x, g_l) = (part(0), part(1));
-        let g = g_x + self.transposed(&x, None, Some(&g_l));
-        let step = (-log_slope).exp();
-        let mut v = g.clone() * step.clone();
-        // The first guess settles the last channel, every round one more.
-        for _ in 1..channels {
-            let residual = g.clone() - self.transposed(&x, Some(&v), None);
-            let next = v.clone() + residual * step.clone();
-            let settled = next.clone().equal(v).all().into_scalar::<bool>();
-            v = next;
-            if settled {
-                break;
-            }
-        }
+        let v = self.solve(x.clone(), log_slope, g_x, g_l.clone());
+
         let mut layer = self.layer.clone();
         for (_, param) in layer.params_mut().into_iter().filter(|(_, param)| param.is_trainable()) {
             param.set(param.flat().clone().autodiff().require_grad());
@@ -101,21 +91,54 @@ impl Problem {
         let context = self.context.clone().map(|context| context.autodiff().require_grad());
         let (z, l) = layer.forward_rows(x, context.as_ref());
         let grads = (l * g_l - z * v.clone()).sum().backward();
-        let weights = trainable(&layer)
-            .into_iter()
-            .map(|leaf| leaf.grad(&grads).unwrap_or_else(|| leaf.without_autodiff().zeros_like()));
+        let weights = trainable(&layer).into_iter().map(|leaf| gradient_of(&leaf, &grads));
         let weights = Tensor::cat(weights.collect(), 0);
-        let context = context.map(|leaf| leaf.grad(&grads).unwrap_or_else(|| leaf.without_autodiff().zeros_like()));
-        (flat(v, context.as_ref()), weights)
+        (flat(v, context.map(|leaf| gradient_of(&leaf, &grads)).as_ref()), weights)
     }
 
-    /// `(dz/dx)^T v + (dl/dx)^T w`.
-    fn transposed(&self, x: &Tensor<2>, v: Option<&Tensor<2>>, w: Option<&Tensor<2>>) -> Tensor<2> {
-        let x = x.clone().autodiff().require_grad();
-        let (z, l) = self.layer.forward_rows(x.clone(), self.context.as_ref());
-        let terms = [v.map(|v| z * v.clone()), w.map(|w| l * w.clone())].into_iter().flatten();
-        let sum = terms.reduce(|a, b| a + b);
-        let gradient = sum.filter(|sum| sum.is_tracked()).and_then(|sum| x.grad(&sum.sum().backward()));
-        gradient.unwrap_or_else(|| x.without_autodiff().zeros_like())
+    /// The `v` of `J^T v = g_x + (dl/dx)^T g_l`.
+    fn solve(&self, x: Tensor<2>, log_slope: Tensor<2>, g_x: Tensor<2>, g_l: Tensor<2>) -> Tensor<2> {
+        let (net, transform) = (self.layer.net(), self.layer.transform());
+        let shift = net.context_shift(self.context.as_ref());
+        let (raw, linear) = net.linearize(x.clone(), shift.as_ref());
+        let channels = x.dims()[1];
+        let (x, raw) = (x.autodiff().require_grad(), raw.autodiff().require_grad());
+
+        let (_, l) = transform.forward(x.clone(), raw.clone());
+        let grads = tracked_sum(l * g_l).map(|sum| sum.backward());
+        let through =
+            |leaf: &Tensor<2>| grads.as_ref().map_or_else(|| zeros_like(leaf), |grads| gradient_of(leaf, grads));
+        let g = g_x + through(&x) + linear.pull_back(through(&raw));
+
+        // Every value has its own raw parameters, so the gradients of the plain sum are the entries of A.
+        let (z, _) = transform.forward(x, raw.clone());
+        let a = gradient_of(&raw, &z.sum().backward());
+        let step = (-log_slope).exp();
+        let mut v = g.clone() * step.clone();
+        // The first guess settles the last channel, every round one more.
+        for _ in 1..channels {
+            let known = linear.pull_back(a.clone() * transform.spread(v.clone()));
+            let next = (g.clone() - known) * step.clone();
+            let settled = next.clone().equal(v).all().into_scalar::<bool>();
+            v = next;
+            if settled {
+                break;
+            }
+        }
+        v
     }
+}
+
+/// The sum, where it depends on anything at all: a volume-preserving map has constant slopes.
+fn tracked_sum(terms: Tensor<2>) -> Option<Tensor<1>> {
+    let sum = terms.sum();
+    sum.is_tracked().then_some(sum)
+}
+
+fn zeros_like<const D: usize>(leaf: &Tensor<D>) -> Tensor<D> {
+    leaf.clone().without_autodiff().zeros_like()
+}
+
+fn gradient_of<const D: usize>(leaf: &Tensor<D>, grads: &Gradients) -> Tensor<D> {
+    leaf.grad(grads).unwrap_or_else(|| zeros_like(leaf))
 }
