@@ -106,7 +106,7 @@ impl Model {
         let device = self.flow.device();
         let (columns, width) = (self.columns(), self.context_columns());
         let count = rows.len() / columns;
-        if rows.len() % columns != 0 || context.len() != count * width {
+        if !rows.len().is_multiple_of(columns) || context.len() != count * width {
             let expected = format!("rows of {columns} values and {width} conditioning ones");
             return Err(Error::shape(
                 "rows to score",
@@ -205,7 +205,7 @@ fn standardise(raw: &[f64], mean: &[f64], std: &[f64], what: &str) -> Result<Vec
     if width == 0 && raw.is_empty() {
         return Ok(Vec::new());
     }
-    if width == 0 || raw.len() % width != 0 {
+    if width == 0 || !raw.len().is_multiple_of(width) {
         return Err(Error::shape(what, format!("rows of {width} values"), format!("{} values", raw.len())));
     }
     if let Some(at) = raw.iter().position(|value| !value.is_finite()) {

@@ -94,7 +94,7 @@ pub enum Inheritance {
     None,
     /// As [`Inheritance::Spread`] where every step of the student has the configuration of its teacher step, else nothing.
     Auto,
-    /// The fixed permutations (and the signs and row orders of LU layers) of the aligned teacher steps.
+    /// The fixed permutations (and the row orders of LU layers) of the aligned teacher steps.
     Permutations,
     /// All weights of these teacher steps, one for each student step, counted from 1; steps must have the same configuration.
     Steps(Vec<usize>),

@@ -221,7 +221,8 @@ impl Objective for Distillation {
             sum = sum.clone() + term.clone() * (weight * ramp);
             terms.push((name, term));
         };
-        let trajectory = config.skd > 0.0 && config.skd_form == SkdForm::Trajectory && step % config.skd_every == 0;
+        let takes_skd = |form| config.skd > 0.0 && config.skd_form == form && step.is_multiple_of(config.skd_every);
+        let trajectory = takes_skd(SkdForm::Trajectory);
         if config.lkd > 0.0 || config.ilkd > 0.0 || config.norm_control > 0.0 || trajectory {
             let (target, _, states) = self.teacher.forward_traced(batch.x.clone(), context)?;
             if config.lkd > 0.0 {
@@ -237,10 +238,10 @@ impl Objective for Distillation {
                 add("skd", config.skd, self.skd_trajectory(flow, &batch.x, &states, context));
             }
         }
-        if config.skd > 0.0 && config.skd_form == SkdForm::Cycle && step % config.skd_every == 0 {
-            if let Some(term) = self.skd_cycle(flow, batch, step)? {
-                add("skd", config.skd, term);
-            }
+        if takes_skd(SkdForm::Cycle)
+            && let Some(term) = self.skd_cycle(flow, batch, step)?
+        {
+            add("skd", config.skd, term);
         }
         if self.needs_draws() {
             let fresh = match &self.pool {
@@ -252,10 +253,10 @@ impl Objective for Distillation {
             };
             let pooled = self.pool.as_ref().map(|pool| pool.at(step));
             if let Some(draw) = pooled.or(fresh.as_ref()) {
-                if config.skd > 0.0 && config.skd_form == SkdForm::Inverse && step % config.skd_every == 0 {
-                    if let Some(term) = self.skd_inverse(flow, draw, context)? {
-                        add("skd", config.skd, term);
-                    }
+                if takes_skd(SkdForm::Inverse)
+                    && let Some(term) = self.skd_inverse(flow, draw, context)?
+                {
+                    add("skd", config.skd, term);
                 }
                 if config.teacher_samples > 0.0 {
                     let term = -flow.log_prob(draw.samples.clone(), context)?.mean();

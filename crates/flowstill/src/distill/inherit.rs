@@ -89,7 +89,8 @@ fn inherit_permutations(student: Flow, teacher: &Flow, config: &DistillConfig) -
     for ((_, to), (_, from)) in rebuilt.params_mut().into_iter().zip(student.params()) {
         to.set(from.flat().clone());
     }
-    let fixed = |name: &str| name.ends_with(".permutation") || name.ends_with(".sign");
+    // The row order alone: any row order of an orthogonal matrix is orthogonal, but another sign on the diagonal of U is not.
+    let fixed = |name: &str| name.ends_with(".permutation");
     let values: HashMap<String, Vec<f32>> =
         teacher.params().into_iter().filter(|(name, _)| fixed(name)).map(|(name, p)| (name, p.values())).collect();
     for (name, param) in rebuilt.params_mut().into_iter().filter(|(name, _)| fixed(name)) {
@@ -106,9 +107,7 @@ fn inherit_permutations(student: Flow, teacher: &Flow, config: &DistillConfig) -
             "no aligned pair of steps has a permutation in common",
             "set distill.inherit = \"none\"",
         )),
-        _ => {
-            Ok((rebuilt, vec![format!("the student took over {copied} fixed permutations and signs from its teacher")]))
-        }
+        _ => Ok((rebuilt, vec![format!("the student took over {copied} fixed permutations from its teacher")])),
     }
 }
 

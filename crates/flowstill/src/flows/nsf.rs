@@ -68,7 +68,7 @@ impl NsfConfig {
             let spline = match self.form {
                 NsfForm::Coupling => BijectorConfig::Coupling(CouplingConfig {
                     channels: columns,
-                    mask: if k % 2 == 0 { Mask::Even } else { Mask::Odd },
+                    mask: if k.is_multiple_of(2) { Mask::Even } else { Mask::Odd },
                     transform,
                     conditioner: ConditionerConfig::Residual { hidden: self.hidden, blocks: self.blocks, activation },
                     context,

@@ -37,7 +37,7 @@ impl Rows {
     /// # Errors
     /// As [`Rows::new`].
     pub fn with_context(values: Vec<f32>, columns: usize, context: Vec<f32>, context_columns: usize) -> Result<Self> {
-        if columns == 0 || values.len() % columns != 0 {
+        if columns == 0 || !values.len().is_multiple_of(columns) {
             return Err(Error::shape(
                 "rows",
                 format!("a multiple of {columns} values"),

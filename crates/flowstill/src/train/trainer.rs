@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
         let step = self.state.step;
         let indices = self.order.batch(step, self.config.batch);
         let batch = self.data.train.batch(&indices, &self.device);
-        if step > 0 && step % self.config.calibrate_every == 0 && self.flow.has_statistics() {
+        if step > 0 && step.is_multiple_of(self.config.calibrate_every) && self.flow.has_statistics() {
             let mut still = self.flow.clone().frozen();
             // The statistics settle as the rate does: their noise would otherwise be the last thing that moves the flow.
             let momentum = self.config.calibrate_momentum * self.schedule.fraction(step, total);
@@ -252,7 +252,7 @@ impl<'a> Session<'a> {
                     self.ema.take().map(|ema| ema * self.config.ema + self.weights.clone() * (1.0 - self.config.ema));
                 self.put_weights();
                 self.last_loss = value;
-                if (step + 1) % self.config.log_every == 0 {
+                if (step + 1).is_multiple_of(self.config.log_every) {
                     self.log(&loss.terms, value, norm, fraction)?;
                 }
             }
