@@ -1,4 +1,9 @@
 //! Distil, train, judge, ship and run normalizing flows.
+//!
+//! A teacher [`Flow`](flows::Flow) is trained by [`train::train`]; a [`Distillation`](distill::Distillation) teaches a student under the same loop; a
+//! [`Model`](model::Model) scores and samples in the units of the data, and lives in one self-describing file.
+#![doc = include_str!("../../../README.md")]
+#![deny(missing_docs)]
 
 #[macro_use]
 mod param;

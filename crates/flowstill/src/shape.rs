@@ -28,7 +28,11 @@ pub fn sum_event(x: Tensor<4>) -> Tensor<1> {
 
 /// One number for every sample of the batch that `like` has.
 pub fn expand_to_batch(value: Tensor<1>, like: &Tensor<4>) -> Tensor<1> {
-    value.expand([like.dims()[0]])
+    match like.dims()[0] {
+        // Burn refuses to expand to nothing.
+        0 => zero_log_det(like),
+        batch => value.expand([batch]),
+    }
 }
 
 /// Zeros, one for every sample, with the device and number type of `like`.
@@ -39,10 +43,10 @@ pub fn zero_log_det(like: &Tensor<4>) -> Tensor<1> {
 /// Context rows repeated for every position of their sample: `[batch * height * width, context]`.
 pub fn context_rows(context: &Tensor<2>, positions: [usize; 3]) -> Tensor<2> {
     let [b, h, w] = positions;
-    if h * w == 1 {
-        return context.clone();
-    }
     let width = context.dims()[1];
+    if h * w == 1 || b * width == 0 {
+        return context.clone().reshape([b * h * w, width]);
+    }
     context.clone().reshape([b, 1, width]).expand([b, h * w, width]).reshape([b * h * w, width])
 }
 

@@ -12,9 +12,12 @@ use flowstill::{Parameters, random, to_f64};
 fn flows() -> Vec<(&'static str, FlowConfig)> {
     [
         ("glow", r#"{"kind":"glow","steps":3,"hidden":8,"layers":3}"#),
-        ("glow additive", r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"transform":{"kind":"additive"},"lu":false}"#),
+        (
+            "glow additive",
+            r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"transform":{"kind":"additive"},"lu":false}"#,
+        ),
         ("realnvp", r#"{"kind":"realnvp","steps":3,"hidden":[8]}"#),
-        ("maf", r#"{"kind":"maf","blocks":3,"hidden":[8,8]}"#),
+        ("maf", r#"{"kind":"maf","blocks":3,"hidden":[8,8],"norm":"batch"}"#),
         ("maf random order", r#"{"kind":"maf","blocks":3,"hidden":[8],"order":"random","norm":"actnorm"}"#),
         ("iaf", r#"{"kind":"iaf","blocks":2,"hidden":[8]}"#),
         ("nsf coupling", r#"{"kind":"nsf","steps":2,"hidden":8,"blocks":1,"bins":4}"#),
@@ -49,7 +52,15 @@ fn batch(rows: usize, columns: usize, context: usize, seed: u64) -> Batch {
 }
 
 fn everything() -> DistillConfig {
-    DistillConfig { lkd: 0.1, ilkd: 0.1, skd: 0.1, teacher_samples: 0.1, norm_control: 0.5, pool: 64, ..DistillConfig::default() }
+    DistillConfig {
+        lkd: 0.1,
+        ilkd: 0.1,
+        skd: 0.1,
+        teacher_samples: 0.1,
+        norm_control: 0.5,
+        pool: 64,
+        ..DistillConfig::default()
+    }
 }
 
 #[test]
@@ -64,12 +75,16 @@ fn a_copied_student_has_every_distillation_loss_exactly_zero() {
                         let student = teacher.clone().tracked();
                         let objective = Distillation::new(&teacher, &student, &settings, 5, 32).expect("a copy fits");
                         for step in 0..3 {
-                            let loss = objective.loss(&student, &batch(32, 4, context, step), step, 10).expect("a copy fits");
+                            let loss =
+                                objective.loss(&student, &batch(32, 4, context, step), step, 10).expect("a copy fits");
                             let mut seen = 0;
                             for (term, value) in &loss.terms {
                                 if ["lkd", "ilkd", "skd", "norm"].contains(term) {
                                     let value = to_f64(value.clone())[0];
-                                    assert_eq!(value, 0.0, "{name}, context {context}, {skd_form:?}, {distance:?}: {term}");
+                                    assert_eq!(
+                                        value, 0.0,
+                                        "{name}, context {context}, {skd_form:?}, {distance:?}: {term}"
+                                    );
                                     seen += 1;
                                 }
                             }
@@ -88,11 +103,15 @@ fn another_student_has_every_distillation_loss_above_zero() {
         let teacher = moved(&config, 4, 0, 3);
         for skd_form in [SkdForm::Inverse, SkdForm::Cycle, SkdForm::Trajectory] {
             let student = moved(&config, 4, 0, 4).tracked();
-            let objective = Distillation::new(&teacher, &student, &DistillConfig { skd_form, ..everything() }, 5, 32).expect("fits");
+            let objective = Distillation::new(&teacher, &student, &DistillConfig { skd_form, ..everything() }, 5, 32)
+                .expect("fits");
             let loss = objective.loss(&student, &batch(32, 4, 0, 1), 0, 10).expect("fits");
             for (term, value) in &loss.terms {
                 let value = to_f64(value.clone())[0];
-                assert!(value.is_finite() && (value > 0.0 || *term == "nll" || *term == "teacher_samples"), "{name}: {term} is {value}");
+                assert!(
+                    value.is_finite() && (value > 0.0 || *term == "nll" || *term == "teacher_samples"),
+                    "{name}: {term} is {value}"
+                );
             }
         }
     }
@@ -138,13 +157,17 @@ fn every_term_pulls_at_the_students_parameters_with_the_gradient_of_central_diff
                 let mut flow = student.clone();
                 let mut params = flow.params_mut();
                 let param = &mut params[index].1;
-                let moved = param.values_f64().iter().zip(&gradient).map(|(v, g)| (v + sign * h * g / norm) as f32).collect();
+                let moved =
+                    param.values_f64().iter().zip(&gradient).map(|(v, g)| (v + sign * h * g / norm) as f32).collect();
                 param.set_values(moved);
                 drop(params);
                 to_f64(loss(&flow))[0]
             };
             let slope = (at(1.0) - at(-1.0)) / (2.0 * h);
-            assert!((slope - norm).abs() < 0.02 * norm + 2e-3, "{skd_form:?} {weights:?} {name}: {slope} is not {norm}");
+            assert!(
+                (slope - norm).abs() < 0.02 * norm + 2e-3,
+                "{skd_form:?} {weights:?} {name}: {slope} is not {norm}"
+            );
             checked += 1;
         }
         assert!(checked > 3, "{skd_form:?}: only {checked} tensors had a gradient");
@@ -172,9 +195,11 @@ fn the_teacher_is_bit_identical_after_a_training() {
 #[test]
 fn reversed_variables_are_refused_or_compared_each_with_itself() {
     let maf = |blocks: usize| -> FlowConfig {
-        serde_json::from_str(&format!(r#"{{"kind":"maf","blocks":{blocks},"hidden":[8],"norm":"none"}}"#)).expect("valid")
+        serde_json::from_str(&format!(r#"{{"kind":"maf","blocks":{blocks},"hidden":[8],"norm":"none"}}"#))
+            .expect("valid")
     };
-    let flow = |blocks| Flow::new(&maf(blocks).assemble(3, 0, 1).expect("valid"), 1, &Device::default()).expect("valid");
+    let flow =
+        |blocks| Flow::new(&maf(blocks).assemble(3, 0, 1).expect("valid"), 1, &Device::default()).expect("valid");
     let settings = |mismatch, pairs| DistillConfig {
         ilkd: 0.1,
         teacher_samples: 0.0,
@@ -186,12 +211,18 @@ fn reversed_variables_are_refused_or_compared_each_with_itself() {
     let (teacher, student) = (flow(4), flow(3));
     let refused = Distillation::new(&teacher, &student, &settings(Mismatch::Error, vec![(1, 2)]), 1, 8);
     assert!(refused.is_err_and(|error| error.to_string().contains("different orders")));
-    let repaired = Distillation::new(&teacher, &student, &settings(Mismatch::Reorder, vec![(1, 2), (2, 3)]), 1, 8).expect("repaired");
-    assert!(repaired.notes().iter().any(|note| note.contains("each is compared with itself")), "{:?}", repaired.notes());
+    let repaired = Distillation::new(&teacher, &student, &settings(Mismatch::Reorder, vec![(1, 2), (2, 3)]), 1, 8)
+        .expect("repaired");
+    assert!(
+        repaired.notes().iter().any(|note| note.contains("each is compared with itself")),
+        "{:?}",
+        repaired.notes()
+    );
     let loss = repaired.loss(&student.clone().tracked(), &batch(8, 3, 0, 1), 0, 1).expect("fits");
     let ilkd = loss.terms.iter().find(|(name, _)| *name == "ilkd").map(|(_, value)| to_f64(value.clone())[0]);
     assert_eq!(ilkd, Some(0.0));
-    let same = Distillation::new(&teacher, &student, &settings(Mismatch::Error, vec![(1, 1), (2, 4)]), 1, 8).expect("same parity");
+    let same = Distillation::new(&teacher, &student, &settings(Mismatch::Error, vec![(1, 1), (2, 4)]), 1, 8)
+        .expect("same parity");
     assert!(same.notes().is_empty());
 }
 
@@ -201,7 +232,8 @@ fn what_cannot_be_aligned_is_refused_by_name() {
     let maf = flows().remove(3).1;
     let (teacher, wide) = (moved(&glow, 4, 0, 1), moved(&glow, 5, 0, 1));
     let refused = |teacher: &Flow, student: &Flow, config: &DistillConfig, word: &str| {
-        let error = Distillation::new(teacher, student, config, 1, 8).map(|_| ()).expect_err("must be refused").to_string();
+        let error =
+            Distillation::new(teacher, student, config, 1, 8).map(|_| ()).expect_err("must be refused").to_string();
         assert!(error.contains(word) && !error.contains('\n'), "{error}");
     };
     refused(&teacher, &wide, &everything(), "same columns");
@@ -209,7 +241,8 @@ fn what_cannot_be_aligned_is_refused_by_name() {
     let pairs = DistillConfig { alignment: AlignmentConfig::Pairs(vec![(1, 7)]), ..everything() };
     refused(&teacher, &teacher, &pairs, "does not exist");
     let inherit = DistillConfig { inherit: Inheritance::Spread, ..everything() };
-    let error = prepare_student(moved(&maf, 4, 0, 1), &teacher, &inherit).map(|_| ()).expect_err("other family").to_string();
+    let error =
+        prepare_student(moved(&maf, 4, 0, 1), &teacher, &inherit).map(|_| ()).expect_err("other family").to_string();
     assert!(error.contains("different configurations"), "{error}");
 }
 
@@ -239,6 +272,27 @@ fn a_student_that_inherits_all_steps_is_its_teacher() {
         let (student, notes) = prepare_student(student, &teacher, &settings).expect("same configuration");
         assert_eq!(student.fingerprint(), teacher.fingerprint(), "{name}: {notes:?}");
     }
+}
+
+#[test]
+fn by_default_a_student_inherits_where_it_can_and_only_there() {
+    let glow = |hidden: usize, steps: usize| -> Flow {
+        let json = format!(r#"{{"kind":"glow","steps":{steps},"hidden":{hidden},"layers":2}}"#);
+        moved(&serde_json::from_str(&json).expect("valid"), 4, 0, 3 + steps as u64)
+    };
+    let (teacher, config) = (glow(8, 5), DistillConfig::default());
+    let (heir, notes) = prepare_student(glow(8, 3), &teacher, &config).expect("same width");
+    assert!(notes[0].contains("[1, 3, 5]"), "{notes:?}");
+    let value =
+        |flow: &Flow, name: &str| flow.params().into_iter().find(|(own, _)| own == name).map(|(_, p)| p.values());
+    for (own, theirs) in [(0, 0), (1, 2), (2, 4)] {
+        let name = |step: usize| format!("levels.0.steps.{step}.steps.1.lower");
+        assert_eq!(value(&heir, &name(own)), value(&teacher, &name(theirs)));
+        assert!(value(&heir, &name(own)).is_some());
+    }
+    let other = glow(6, 3);
+    let (same, notes) = prepare_student(other.clone(), &teacher, &config).expect("left as it is");
+    assert!(notes.is_empty() && same.fingerprint() == other.fingerprint());
 }
 
 #[test]

@@ -4,15 +4,16 @@ use flowstill::burn::tensor::{Device, Tensor};
 use flowstill::distill::{DistillConfig, Distillation};
 use flowstill::flows::{Flow, FlowConfig};
 use flowstill::train::{
-    Batch, Control, Event, Loss, NegativeLogLikelihood, Objective, OptimiserConfig, OptimiserKind, Rows, RunFolder, ScheduleConfig,
-    ScheduleKind, TrainConfig, TrainingData, train,
+    Batch, Control, Event, Loss, NegativeLogLikelihood, Objective, OptimiserConfig, OptimiserKind, Rows, RunFolder,
+    ScheduleConfig, ScheduleKind, TrainConfig, TrainingData, train,
 };
 use flowstill::{Error, Result, random};
 
 /// A correlated, skewed table: something to learn.
 fn table(rows: usize, seed: u64) -> Rows {
     let noise = random::normals(rows * 3, &mut random::stream(seed, "table", 0));
-    let values = noise.chunks_exact(3).flat_map(|n| [n[0], 0.5 * n[0] * n[0] + 0.3 * n[1], n[1] - n[0] + 0.2 * n[2]]).collect();
+    let values =
+        noise.chunks_exact(3).flat_map(|n| [n[0], 0.5 * n[0] * n[0] + 0.3 * n[1], n[1] - n[0] + 0.2 * n[2]]).collect();
     Rows::new(values, 3).expect("finite")
 }
 
@@ -26,10 +27,18 @@ fn flow(json: &str) -> Flow {
 }
 
 const GLOW: &str = r#"{"kind":"glow","steps":2,"hidden":8,"layers":2}"#;
-const MAF: &str = r#"{"kind":"maf","blocks":2,"hidden":[8]}"#;
+const MAF: &str = r#"{"kind":"maf","blocks":2,"hidden":[8],"norm":"batch"}"#;
 
 fn settings() -> TrainConfig {
-    TrainConfig { steps: 60, batch: 64, validate_every: 20, checkpoint_every: 15, log_every: 5, ema: 0.9, ..TrainConfig::default() }
+    TrainConfig {
+        steps: 60,
+        batch: 64,
+        validate_every: 20,
+        checkpoint_every: 15,
+        log_every: 5,
+        ema: 0.9,
+        ..TrainConfig::default()
+    }
 }
 
 fn go(_: &Event) -> Control {
@@ -48,7 +57,8 @@ fn every_optimiser_and_schedule_learns() {
                 schedule: ScheduleConfig { kind: schedule, warmup: 5, ..ScheduleConfig::default() },
                 ..TrainConfig::default()
             };
-            let trained = train(flow(MAF), &mut NegativeLogLikelihood, &data(), &config, None, &mut go).expect("trains");
+            let trained =
+                train(flow(MAF), &mut NegativeLogLikelihood, &data(), &config, None, &mut go).expect("trains");
             let history = &trained.report.history;
             let (first, best) = (history[0].nll, trained.report.best.expect("validated").nll);
             assert!(best < first - 0.1, "{kind:?} {schedule:?}: from {first} to {best}");
@@ -113,7 +123,8 @@ fn a_training_killed_between_checkpoints_goes_on_from_the_last_one_to_the_same_b
         }
         Control::Continue
     };
-    let straight = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&run), &mut watch).expect("trains");
+    let straight =
+        train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&run), &mut watch).expect("trains");
     let kept = kept.expect("step 41 was taken");
     let killed = RunFolder::create(kept.path()).expect("a folder");
     let mut started = 0;
@@ -123,7 +134,8 @@ fn a_training_killed_between_checkpoints_goes_on_from_the_last_one_to_the_same_b
         }
         Control::Continue
     };
-    let resumed = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&killed), &mut watch).expect("trains");
+    let resumed =
+        train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&killed), &mut watch).expect("trains");
     assert_eq!(started, 30);
     assert_eq!(straight.flow.fingerprint(), resumed.flow.fingerprint());
     let read = |path: &std::path::Path| std::fs::read_to_string(path.join("metrics.jsonl")).expect("metrics");
@@ -175,7 +187,8 @@ fn a_step_that_is_not_finite_is_skipped_and_counted() {
         seen += u64::from(matches!(event, Event::Skipped { .. }));
         Control::Continue
     };
-    let trained = train(flow(GLOW), &mut Broken(|step| step % 20 == 3), &data(), &settings(), None, &mut watch).expect("trains");
+    let trained =
+        train(flow(GLOW), &mut Broken(|step| step % 20 == 3), &data(), &settings(), None, &mut watch).expect("trains");
     assert_eq!((trained.report.skipped, seen), (3, 3));
 }
 
@@ -184,7 +197,8 @@ fn too_many_steps_that_are_not_finite_stop_the_run_with_its_checkpoint_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = RunFolder::create(folder.path()).expect("a folder");
     let mut objective = Broken(|step| step >= 30);
-    let error = train(flow(GLOW), &mut objective, &data(), &settings(), Some(&run), &mut go).map(|_| ()).expect_err("stops");
+    let error =
+        train(flow(GLOW), &mut objective, &data(), &settings(), Some(&run), &mut go).map(|_| ()).expect_err("stops");
     assert!(matches!(error, Error::NotFinite { .. }), "{error}");
     assert!(!error.is_input() && run.checkpoint().exists());
 }
@@ -195,7 +209,9 @@ fn another_recipe_does_not_go_on_from_a_checkpoint() {
     let run = RunFolder::create(folder.path()).expect("a folder");
     train(flow(GLOW), &mut NegativeLogLikelihood, &data(), &settings(), Some(&run), &mut go).expect("trains");
     let other = TrainConfig { batch: 65, ..settings() };
-    let error = train(flow(GLOW), &mut NegativeLogLikelihood, &data(), &other, Some(&run), &mut go).map(|_| ()).expect_err("refuses");
+    let error = train(flow(GLOW), &mut NegativeLogLikelihood, &data(), &other, Some(&run), &mut go)
+        .map(|_| ())
+        .expect_err("refuses");
     assert!(error.to_string().contains("another recipe"), "{error}");
 }
 
@@ -209,7 +225,11 @@ fn a_damaged_checkpoint_is_named_and_never_a_panic() {
     for round in 0..60 {
         let mut bad = good.clone();
         let at = (random::uniforms(1, &mut rng)[0] * good.len() as f32) as usize % good.len();
-        if round % 2 == 0 { bad.truncate(at) } else { bad[at] ^= 1 << (round / 2 % 8) }
+        if round % 2 == 0 {
+            bad.truncate(at)
+        } else {
+            bad[at] ^= 1 << (round / 2 % 8)
+        }
         std::fs::write(run.checkpoint(), &bad).expect("writes");
         let error = train(flow(MAF), &mut NegativeLogLikelihood, &data(), &settings(), Some(&run), &mut go).map(|_| ());
         let error = error.expect_err("damage must be noticed").to_string();

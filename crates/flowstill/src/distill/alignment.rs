@@ -1,6 +1,6 @@
 //! Decide which state of the student is compared with which state of the teacher, and in which order of the variables.
 
-use super::{AlignmentConfig, DistillConfig, Mismatch};
+use super::{AlignmentConfig, DistillConfig, Mismatch, SkdForm};
 use crate::bijectors::Reordering;
 use crate::bijectors::permute::{invert, take_channels};
 use crate::flows::Flow;
@@ -57,29 +57,58 @@ pub fn align(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<(
         AlignmentConfig::Pairs(pairs) => pairs.clone(),
     };
     if depths.is_empty() {
-        return Err(Error::alignment("ilkd", "no pair of steps", "name at least one pair (student step, teacher step)"));
+        return Err(Error::alignment(
+            "ilkd",
+            "no pair of steps",
+            "name at least one pair (student step, teacher step)",
+        ));
     }
     let mut notes = Vec::new();
     let mut pairs = Vec::new();
     for (i, t) in depths {
         if !(1..=j).contains(&i) || !(1..=k).contains(&t) {
-            let problem = format!("pair ({i}, {t}) does not exist: the student has steps 1 to {j}, the teacher 1 to {k}");
+            let problem =
+                format!("pair ({i}, {t}) does not exist: the student has steps 1 to {j}, the teacher 1 to {k}");
             return Err(Error::alignment("ilkd", problem, "name steps that exist, counted from 1"));
         }
         pairs.push(pair(student, teacher, (i, t), config.mismatch, &mut notes)?);
     }
-    if pairs.windows(2).any(|two| two[1].student <= two[0].student || two[1].teacher < two[0].teacher) {
-        return Err(Error::alignment("ilkd", "the pairs do not go forward in both flows", "list them from the data side, each once"));
+    let backward =
+        |two: &[Pair]| two[1].student < two[0].student || two[1].teacher < two[0].teacher || two[0] == two[1];
+    if pairs.windows(2).any(backward) {
+        return Err(Error::alignment(
+            "ilkd",
+            "the pairs do not go forward in both flows",
+            "list them from the data side, each once",
+        ));
+    }
+    if config.skd_form == SkdForm::Trajectory && pairs.windows(2).any(|two| two[0].student == two[1].student) {
+        return Err(Error::alignment(
+            "skd",
+            "a student step is aligned twice, and the trajectory form undoes the steps between two pairs",
+            "name each student step once in distill.alignment",
+        ));
     }
     Ok((pairs, notes))
 }
 
 /// The two ends: what LKD compares and SKD shares its noise at.
-pub(super) fn align_ends(student: &Flow, teacher: &Flow, config: &DistillConfig, notes: &mut Vec<String>) -> Result<Pair> {
+pub(super) fn align_ends(
+    student: &Flow,
+    teacher: &Flow,
+    config: &DistillConfig,
+    notes: &mut Vec<String>,
+) -> Result<Pair> {
     pair(student, teacher, (student.architecture().steps(), teacher.architecture().steps()), config.mismatch, notes)
 }
 
-fn pair(student: &Flow, teacher: &Flow, (i, t): (usize, usize), mismatch: Mismatch, notes: &mut Vec<String>) -> Result<Pair> {
+fn pair(
+    student: &Flow,
+    teacher: &Flow,
+    (i, t): (usize, usize),
+    mismatch: Mismatch,
+    notes: &mut Vec<String>,
+) -> Result<Pair> {
     let orders = (student.reordering_after(i), teacher.reordering_after(t));
     let kept = Pair { student: i, teacher: t, student_order: None, teacher_order: None };
     let undo = |order: Reordering| match order {
@@ -98,11 +127,15 @@ fn pair(student: &Flow, teacher: &Flow, (i, t): (usize, usize), mismatch: Mismat
         (student, teacher) => match mismatch {
             Mismatch::Error => Err(Error::alignment(
                 "ilkd",
-                format!("pair ({i}, {t}): the variables stand in different orders there (reversals or permutations differ)"),
+                format!(
+                    "pair ({i}, {t}): the variables stand in different orders there (reversals or permutations differ)"
+                ),
                 "choose depths with the same number of reversals modulo 2, inherit the permutations, or set distill.mismatch = \"reorder\"",
             )),
             Mismatch::Reorder => {
-                notes.push(format!("pair ({i}, {t}): the variables stand in different orders; each is compared with itself"));
+                notes.push(format!(
+                    "pair ({i}, {t}): the variables stand in different orders; each is compared with itself"
+                ));
                 Ok(Pair { student_order: undo(student), teacher_order: undo(teacher), ..kept })
             }
         },

@@ -54,7 +54,10 @@ impl Distillation {
             false => Pair { student: own.steps(), teacher: theirs.steps(), student_order: None, teacher_order: None },
         };
         let mut pairs = Vec::new();
-        if config.ilkd > 0.0 || config.norm_control > 0.0 || (config.skd > 0.0 && config.skd_form == SkdForm::Trajectory) {
+        if config.ilkd > 0.0
+            || config.norm_control > 0.0
+            || (config.skd > 0.0 && config.skd_form == SkdForm::Trajectory)
+        {
             let (aligned, repairs) = align(student, &teacher, config)?;
             pairs = aligned;
             notes.extend(repairs);
@@ -66,11 +69,15 @@ impl Distillation {
             Projection::Linear => pairs.iter().map(|_| Projector::new(channels, &student.device())).collect(),
         };
         let identity = format!("{}-{:016x}", serde_json::to_string(config).unwrap_or_default(), teacher.fingerprint());
-        let mut made = Self { teacher, config: config.clone(), pairs, ends, projectors, pool: None, seed, notes, identity };
+        let mut made =
+            Self { teacher, config: config.clone(), pairs, ends, projectors, pool: None, seed, notes, identity };
         if made.needs_draws() && own.context == 0 && config.pool > 0 {
             let (pool, dropped) = Pool::new(&made.teacher, config, config.pool, made.noise_rows(batch), seed)?;
             if dropped > 0 {
-                made.notes.push(format!("{dropped} of the teacher's samples were not finite or past {}: left out", config.outlier));
+                made.notes.push(format!(
+                    "{dropped} of the teacher's samples were not finite or past {}: left out",
+                    config.outlier
+                ));
             }
             made.pool = Some(pool);
         }
@@ -116,7 +123,12 @@ impl Distillation {
         self.mean_over_pairs(student, teacher, |s, t| (s.square().mean() / t.square().mean() - 1.0).square())
     }
 
-    fn mean_over_pairs(&self, student: &Trace, teacher: &Trace, term: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<1>) -> Tensor<1> {
+    fn mean_over_pairs(
+        &self,
+        student: &Trace,
+        teacher: &Trace,
+        term: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<1>,
+    ) -> Tensor<1> {
         let (own, theirs) = (student.flat(), teacher.flat());
         let each = self.pairs.iter().enumerate().map(|(index, pair)| {
             let (s, t) = pair.in_common_order(own[pair.student - 1].clone(), theirs[pair.teacher - 1].clone());
@@ -146,7 +158,12 @@ impl Distillation {
         Ok(Some(self.config.distance.mean(samples, target)))
     }
 
-    fn student_samples(&self, student: &Flow, noise: &crate::base::Noise, context: Option<&Tensor<2>>) -> Result<Tensor<4>> {
+    fn student_samples(
+        &self,
+        student: &Flow,
+        noise: &crate::base::Noise,
+        context: Option<&Tensor<2>>,
+    ) -> Result<Tensor<4>> {
         let mut own = noise.clone();
         own.normal = self.ends.to_student(own.normal);
         Ok(student.inverse(&student.latents_from_noise(&own, 1.0), context)?.0)

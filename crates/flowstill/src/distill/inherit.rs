@@ -12,13 +12,19 @@ use std::collections::HashMap;
 /// [`Error::Alignment`] if the steps named do not exist or have another configuration.
 pub fn prepare_student(student: Flow, teacher: &Flow, config: &DistillConfig) -> Result<(Flow, Vec<String>)> {
     let (j, k) = (student.architecture().steps(), teacher.architecture().steps());
+    let spread = |i: usize| 1 + if j > 1 { ((i * (k - 1)) as f64 / (j - 1) as f64).round() as usize } else { k - 1 };
+    let spread: Vec<usize> = (0..j).map(spread).collect();
     match &config.inherit {
         Inheritance::None => Ok((student, Vec::new())),
         Inheritance::Permutations => inherit_permutations(student, teacher, config),
         Inheritance::Steps(steps) => inherit_steps(student, teacher, steps),
-        Inheritance::Spread => {
-            let spread = |i: usize| 1 + if j > 1 { ((i * (k - 1)) as f64 / (j - 1) as f64).round() as usize } else { k - 1 };
-            inherit_steps(student, teacher, &(0..j).map(spread).collect::<Vec<_>>())
+        Inheritance::Spread => inherit_steps(student, teacher, &spread),
+        Inheritance::Auto => {
+            let (own, theirs) = (&student.architecture().levels[0], &teacher.architecture().levels[0]);
+            match j <= k && own.iter().zip(&spread).all(|(own, &t)| *own == theirs[t - 1]) {
+                true => inherit_steps(student, teacher, &spread),
+                false => Ok((student, Vec::new())),
+            }
         }
     }
 }
@@ -27,11 +33,19 @@ fn inherit_steps(mut student: Flow, teacher: &Flow, steps: &[usize]) -> Result<(
     let refuse = |problem: String, remedy: &str| Err(Error::alignment("inherit", problem, remedy));
     let (own, theirs) = (student.architecture().levels[0].clone(), &teacher.architecture().levels[0]);
     if steps.len() != own.len() {
-        return refuse(format!("{} teacher steps for a student of {}", steps.len(), own.len()), "name one teacher step for each student step");
+        return refuse(
+            format!("{} teacher steps for a student of {}", steps.len(), own.len()),
+            "name one teacher step for each student step",
+        );
     }
     for (i, &t) in steps.iter().enumerate() {
         match t.checked_sub(1).and_then(|t| theirs.get(t)) {
-            None => return refuse(format!("teacher step {t} does not exist"), &format!("name steps 1 to {}", theirs.len())),
+            None => {
+                return refuse(
+                    format!("teacher step {t} does not exist"),
+                    &format!("name steps 1 to {}", theirs.len()),
+                );
+            }
             Some(config) if *config != own[i] => {
                 return refuse(
                     format!("student step {} and teacher step {t} have different configurations", i + 1),
@@ -87,15 +101,23 @@ fn inherit_permutations(student: Flow, teacher: &Flow, config: &DistillConfig) -
         }
     }
     match copied {
-        0 => Err(Error::alignment("inherit", "no aligned pair of steps has a permutation in common", "set distill.inherit = \"none\"")),
-        _ => Ok((rebuilt, vec![format!("the student took over {copied} fixed permutations and signs from its teacher")])),
+        0 => Err(Error::alignment(
+            "inherit",
+            "no aligned pair of steps has a permutation in common",
+            "set distill.inherit = \"none\"",
+        )),
+        _ => {
+            Ok((rebuilt, vec![format!("the student took over {copied} fixed permutations and signs from its teacher")]))
+        }
     }
 }
 
 /// Copy the indices of permutations that stand at the same places; says how many.
 fn copy_permutations(to: &mut BijectorConfig, from: &BijectorConfig) -> usize {
     match (to, from) {
-        (BijectorConfig::Permute { indices: to }, BijectorConfig::Permute { indices: from }) if to.len() == from.len() => {
+        (BijectorConfig::Permute { indices: to }, BijectorConfig::Permute { indices: from })
+            if to.len() == from.len() =>
+        {
             to.clone_from(from);
             1
         }

@@ -25,7 +25,13 @@ pub(super) struct Pool {
 
 impl Pool {
     /// `rows` rows in draws of `each`.
-    pub(super) fn new(teacher: &Flow, config: &DistillConfig, rows: usize, each: usize, seed: u64) -> Result<(Self, usize)> {
+    pub(super) fn new(
+        teacher: &Flow,
+        config: &DistillConfig,
+        rows: usize,
+        each: usize,
+        seed: u64,
+    ) -> Result<(Self, usize)> {
         let mut dropped = 0;
         let mut draws = Vec::new();
         for index in 0..rows.div_ceil(each) {
@@ -71,7 +77,9 @@ pub(super) fn draw(
             return Err(Error::NotFinite {
                 what: "samples of the teacher".into(),
                 problem: format!("{} of {rows} are not finite or past {}", rows - good.len(), config.outlier),
-                remedy: "raise distill.outlier, lower distill.temperature, or train the teacher with bounded log-scales".into(),
+                remedy:
+                    "raise distill.outlier, lower distill.temperature, or train the teacher with bounded log-scales"
+                        .into(),
             });
         }
         // The teacher runs again on what is left: its numbers must not depend on rows that the student never sees.

@@ -1,7 +1,7 @@
 //! Learn a linear map from each student state to its teacher state, so that the two need not share coordinates.
 
-use crate::shape::{from_rows, positions, to_rows};
 use crate::Param;
+use crate::shape::{from_rows, positions, to_rows};
 use burn::tensor::{Device, Tensor};
 
 /// `s W + b` on the channels, started at the identity, so that a copied student still has loss exactly 0.

@@ -166,7 +166,12 @@ impl Flow {
     }
 
     /// Undo the steps of a range (counted from 0) alone, without the log-det; shapes are the caller's care.
-    pub(crate) fn inverse_steps(&self, range: std::ops::Range<usize>, state: Tensor<4>, context: Context<'_>) -> Tensor<4> {
+    pub(crate) fn inverse_steps(
+        &self,
+        range: std::ops::Range<usize>,
+        state: Tensor<4>,
+        context: Context<'_>,
+    ) -> Tensor<4> {
         let steps: Vec<_> = self.levels.iter().flat_map(|level| &level.steps).collect();
         steps[range].iter().rev().fold(state, |state, step| step.inverse(state, context).0)
     }

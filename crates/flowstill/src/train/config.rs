@@ -107,7 +107,7 @@ pub struct TrainConfig {
     pub log_every: u64,
     /// Steps between updates of batch-norm statistics; default 5.
     pub calibrate_every: u64,
-    /// Weight of the newest batch in those statistics; default 0.1.
+    /// Weight of the newest batch in those statistics at the peak of the learning rate, falling with it; default 0.02.
     pub calibrate_momentum: f64,
     /// Rows of the batch that sets data-dependent parameters before the first step; default 4096.
     pub initialize_rows: usize,
@@ -133,7 +133,7 @@ impl Default for TrainConfig {
             checkpoint_every: 500,
             log_every: 50,
             calibrate_every: 5,
-            calibrate_momentum: 0.1,
+            calibrate_momentum: 0.02,
             initialize_rows: 4096,
             skip_limit: 0.05,
         }

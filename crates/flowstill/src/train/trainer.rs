@@ -230,7 +230,9 @@ impl<'a> Session<'a> {
         let batch = self.data.train.batch(&indices, &self.device);
         if step > 0 && step % self.config.calibrate_every == 0 && self.flow.has_statistics() {
             let mut still = self.flow.clone().frozen();
-            still.calibrate(&batch.x, batch.context.as_ref(), self.config.calibrate_momentum)?;
+            // The statistics settle as the rate does: their noise would otherwise be the last thing that moves the flow.
+            let momentum = self.config.calibrate_momentum * self.schedule.fraction(step, total);
+            still.calibrate(&batch.x, batch.context.as_ref(), momentum)?;
             if let Some(buffers) = gather(&still.params(), Role::Buffer) {
                 scatter(&buffers, self.flow.params_mut(), Role::Buffer, false);
             }
