@@ -103,7 +103,7 @@ impl Progress {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(step);
-                if step % 10 == 0 {
+                if step.is_multiple_of(10) {
                     bar.set_message(self.figures(step, total));
                 }
             }

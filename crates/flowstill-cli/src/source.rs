@@ -119,7 +119,7 @@ fn within(value: &Spanned<DeValue<'_>>, path: &[String]) -> Option<usize> {
         DeValue::Table(table) => locate(table, path),
         DeValue::Array(items) => {
             let (index, rest) = path.split_first()?;
-            let item = items.iter().nth(index.parse().ok()?)?;
+            let item = items.get(index.parse::<usize>().ok()?)?;
             Some(within(item, rest).unwrap_or(item.span().start))
         }
         _ => None,
