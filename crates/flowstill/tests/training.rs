@@ -107,6 +107,29 @@ fn a_stopped_and_resumed_training_ends_in_the_same_bits() {
 }
 
 #[test]
+fn a_training_stopped_at_every_validation_and_checkpoint_ends_in_the_same_bits() {
+    let (data, config) = (data(), settings());
+    let straight = train(flow(MAF), &mut NegativeLogLikelihood, &data, &config, None, &mut go).expect("trains");
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = RunFolder::create(folder.path()).expect("a folder");
+    let mut stops = 0;
+    let resumed = loop {
+        let mut watch = |event: &Event| match event {
+            Event::Validated(_) | Event::Checkpointed { .. } => Control::Stop,
+            _ => Control::Continue,
+        };
+        match train(flow(MAF), &mut NegativeLogLikelihood, &data, &config, Some(&run), &mut watch) {
+            Err(Error::Interrupted { .. }) => stops += 1,
+            other => break other.expect("trains"),
+        }
+    };
+    // Steps 15, 20, 30, 40 and 45; the last one, 60, is the end and not a stop.
+    assert_eq!((stops, resumed.report.steps), (5, 60));
+    assert_eq!(straight.flow.fingerprint(), resumed.flow.fingerprint());
+    assert_eq!(straight.report.history, resumed.report.history);
+}
+
+#[test]
 fn a_training_killed_between_checkpoints_goes_on_from_the_last_one_to_the_same_bits() {
     let (data, config) = (data(), settings());
     let whole = tempfile::tempdir().expect("a folder");

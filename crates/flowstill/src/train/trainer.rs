@@ -81,21 +81,23 @@ pub fn train(
         let step = session.state.step;
         let out_of_time = config.seconds.is_some_and(|limit| session.elapsed() >= limit);
         let last = step >= total || out_of_time;
-        if last || step % config.validate_every == 0 {
-            let validation = session.validate()?;
-            if events(&Event::Validated(validation)) == Control::Stop {
-                return session.stop();
-            }
-        }
+        let validation = match last || step.is_multiple_of(config.validate_every) {
+            true => Some(session.validate()?),
+            false => None,
+        };
+        // Settled before anybody can ask for a stop, so that a run stopped at its last step is not trained on.
         session.state.finished = last || (config.patience > 0 && session.state.since_best >= config.patience);
-        if session.state.finished || step % config.checkpoint_every == 0 {
+        let saved = session.state.finished || step.is_multiple_of(config.checkpoint_every);
+        if saved {
             session.save()?;
-            if run.is_some() && events(&Event::Checkpointed { step }) == Control::Stop && !session.state.finished {
-                return session.stop();
-            }
         }
-        let asked = events(&Event::Step { step, total, loss: session.last_loss });
-        if asked == Control::Stop && !session.state.finished {
+        let news = [
+            validation.map(Event::Validated),
+            (saved && run.is_some()).then_some(Event::Checkpointed { step }),
+            Some(Event::Step { step, total, loss: session.last_loss }),
+        ];
+        let asked = news.iter().flatten().map(&mut *events).filter(|answer| *answer == Control::Stop).count();
+        if asked > 0 && !session.state.finished {
             return session.stop();
         }
     }
