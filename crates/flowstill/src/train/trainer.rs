@@ -70,41 +70,41 @@ pub fn train(
             return Err(Error::shape(name, "at least 1 row", "0 rows"));
         }
     }
-    let mut session = Session::start(flow, objective, data, config, run)?;
+    let mut training = Training::start(flow, objective, data, config, run)?;
     let total = config.total_steps(data.train.len());
-    let begun = Event::Started { step: session.state.step, total, parameters: session.flow.parameter_count() };
+    let begun = Event::Started { step: training.state.step, total, parameters: training.flow.parameter_count() };
     if events(&begun) == Control::Stop {
-        return session.stop();
+        return training.stop();
     }
-    while !session.state.finished {
-        session.step(total, events)?;
-        let step = session.state.step;
-        let out_of_time = config.seconds.is_some_and(|limit| session.elapsed() >= limit);
+    while !training.state.finished {
+        training.step(total, events)?;
+        let step = training.state.step;
+        let out_of_time = config.seconds.is_some_and(|limit| training.elapsed() >= limit);
         let last = step >= total || out_of_time;
         let validation = match last || step.is_multiple_of(config.validate_every) {
-            true => Some(session.validate()?),
+            true => Some(training.validate()?),
             false => None,
         };
         // Settled before anybody can ask for a stop, so that a run stopped at its last step is not trained on.
-        session.state.finished = last || (config.patience > 0 && session.state.since_best >= config.patience);
-        let saved = session.state.finished || step.is_multiple_of(config.checkpoint_every);
+        training.state.finished = last || (config.patience > 0 && training.state.since_best >= config.patience);
+        let saved = training.state.finished || step.is_multiple_of(config.checkpoint_every);
         if saved {
-            session.save()?;
+            training.save()?;
         }
         let news = [
             validation.map(Event::Validated),
             (saved && run.is_some()).then_some(Event::Checkpointed { step }),
-            Some(Event::Step { step, total, loss: session.last_loss }),
+            Some(Event::Step { step, total, loss: training.last_loss }),
         ];
         let asked = news.iter().flatten().map(&mut *events).filter(|answer| *answer == Control::Stop).count();
-        if asked > 0 && !session.state.finished {
-            return session.stop();
+        if asked > 0 && !training.state.finished {
+            return training.stop();
         }
     }
-    session.finish()
+    training.finish()
 }
 
-struct Session<'a> {
+struct Training<'a> {
     flow: Flow,
     objective: &'a mut dyn Objective,
     data: &'a TrainingData,
@@ -139,7 +139,7 @@ fn all_mut<'a>(flow: &'a mut Flow, objective: &'a mut dyn Objective) -> Vec<(Str
     out
 }
 
-impl<'a> Session<'a> {
+impl<'a> Training<'a> {
     fn start(
         mut flow: Flow,
         objective: &'a mut dyn Objective,
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
         flow.initialize(&first.x, first.context.as_ref())?;
         let weights = gather(&all(&flow, objective), Role::Trainable)
             .ok_or_else(|| Error::config("flow", "nothing to train", "use a flow with trainable parameters"))?;
-        let mut session = Self {
+        let mut training = Self {
             order: Order::new(config.seed, data.train.len()),
             optimiser: Optimiser::new(&config.optimiser, weights.dims()[0], &device),
             schedule: Schedule::new(&config.schedule),
@@ -173,13 +173,13 @@ impl<'a> Session<'a> {
             weights,
         };
         if let Some(path) = run.map(RunFolder::checkpoint).filter(|path| path.exists()) {
-            session.resume(&path)?;
+            training.resume(&path)?;
         }
         if let Some(run) = run {
-            run.rewind(session.state.step)?;
+            run.rewind(training.state.step)?;
         }
-        session.put_weights();
-        Ok(session)
+        training.put_weights();
+        Ok(training)
     }
 
     fn resume(&mut self, path: &std::path::Path) -> Result<()> {
