@@ -144,7 +144,8 @@ pub struct DistillConfig {
     pub projection: Projection,
     /// Weight of `(mean squared norm of the student's aligned states / the teacher's - 1)^2` (BiFlow's norm control); default 0.
     pub norm_control: f64,
-    /// What the student takes over; default `auto`: on POWER a GLOW of 3 of the teacher's 5 steps gained 0.14 nats by it.
+    /// What the student takes over; default `auto`: on POWER a GLOW of 3 of the teacher's 5 steps gained 0.19 nats by it
+    /// (`recipes/power/RESULT.md`).
     pub inherit: Inheritance,
 }
 
