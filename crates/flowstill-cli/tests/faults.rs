@@ -177,3 +177,14 @@ fn standard_output_that_is_full_or_gone_is_no_panic() {
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     let _ = run(folder.path(), &["data", "list"]);
 }
+
+#[test]
+fn a_distillation_that_would_teach_nothing_is_refused() {
+    let folder = folder();
+    let silent = ["distill.teacher_samples=0.0", "distill.ilkd=0.0", "distill.inherit=none"];
+    let sets = silent.iter().flat_map(|value| ["--set", value]);
+    let args: Vec<&str> = ["distill", "tiny.toml"].into_iter().chain(sets).collect();
+    let error = fail(folder.path(), &args, 2);
+    assert!(error.contains("--variant"), "{error}");
+    assert!(!folder.path().join("runs").exists());
+}

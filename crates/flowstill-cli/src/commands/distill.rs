@@ -8,7 +8,14 @@ use crate::failure::{Failure, Outcome};
 use crate::learn::{Workshop, build, folder, preflight};
 use crate::plan::{TEACHER, missing};
 use crate::{device, out};
+use flowstill::distill::{DistillConfig, Inheritance};
 use flowstill::file;
+
+/// Recipes of a comparison keep the losses in their variants; alone, such a [distill] would train a plain student under another name.
+fn teaches_nothing(config: &DistillConfig) -> bool {
+    let weights = [config.lkd, config.ilkd, config.skd, config.teacher_samples, config.norm_control];
+    weights.iter().all(|weight| *weight == 0.0) && matches!(config.inherit, Inheritance::None)
+}
 
 pub(super) fn run(args: &Distill, quiet: bool) -> Outcome<()> {
     let plan = plan(&args.path, overrides(&args.recipe, &[], args.seed))?;
@@ -17,6 +24,13 @@ pub(super) fn run(args: &Distill, quiet: bool) -> Outcome<()> {
         Some(name) => plan.variant(name)?,
         None => plan.distilled.as_ref().ok_or_else(|| missing(&plan.name, "student"))?,
     };
+    if student.distill.as_ref().is_some_and(teaches_nothing) {
+        return Err(Failure::input(format!(
+            "recipe {}: its [distill] gives every loss the weight 0; name one of its variants (--variant NAME), or set a weight \
+             (--set distill.teacher_samples=0.3)",
+            plan.name
+        )));
+    }
     let seed = student.train.seed;
     stoppable();
     let given = match args.teacher.as_ref().or(plan.teacher_file.as_ref()) {
