@@ -290,6 +290,17 @@ fn by_default_a_student_inherits_where_it_can_and_only_there() {
         assert_eq!(value(&heir, &name(own)), value(&teacher, &name(theirs)));
         assert!(value(&heir, &name(own)).is_some());
     }
+    // A MAF of 8 blocks has seen 5 reversals before its last three: the three before those stand in the data's order.
+    let maf = |blocks: usize| -> Flow {
+        moved(
+            &serde_json::from_str(&format!(r#"{{"kind":"maf","blocks":{blocks},"hidden":[4]}}"#)).expect("valid"),
+            4,
+            0,
+            1,
+        )
+    };
+    let (_, notes) = prepare_student(maf(3), &maf(8), &config).expect("same width");
+    assert!(notes[0].contains("[5, 6, 7]"), "{notes:?}");
     let other = glow(6, 3);
     let (same, notes) = prepare_student(other.clone(), &teacher, &config).expect("left as it is");
     assert!(notes.is_empty() && same.fingerprint() == other.fingerprint());

@@ -92,7 +92,8 @@ pub enum Projection {
 pub enum Inheritance {
     /// Nothing.
     None,
-    /// As [`Inheritance::Spread`] where every step of the student has the configuration of its teacher step, else nothing.
+    /// As [`Inheritance::Spread`] for flows that mix their variables (GLOW, NSF), as [`Inheritance::Last`] for others (MAF), where every step of
+    /// the student has the configuration of its teacher step; else nothing.
     Auto,
     /// The fixed permutations (and the row orders of LU layers) of the aligned teacher steps.
     Permutations,
@@ -100,6 +101,9 @@ pub enum Inheritance {
     Steps(Vec<usize>),
     /// All weights of teacher steps spread evenly, the first and the last included.
     Spread,
+    /// All weights of the teacher's last steps: of the last run of steps before which its variables stand in the order of the data (a MAF's
+    /// blocks with as many reversals, modulo 2, before them as the student's), or are mixed.
+    Last,
 }
 
 /// What distillation adds to the likelihood.
@@ -144,8 +148,8 @@ pub struct DistillConfig {
     pub projection: Projection,
     /// Weight of `(mean squared norm of the student's aligned states / the teacher's - 1)^2` (BiFlow's norm control); default 0.
     pub norm_control: f64,
-    /// What the student takes over; default `auto`: on POWER a GLOW of 3 of the teacher's 5 steps gained 0.19 nats by it
-    /// (`recipes/power/RESULT.md`).
+    /// What the student takes over; default `auto`: on POWER students that started from teacher steps gained 0.19 nats, with GLOW (spread
+    /// evenly) and with MAF (the last ones), see `recipes/power/RESULT.md`.
     pub inherit: Inheritance,
 }
 

@@ -1,7 +1,7 @@
 //! Let a student take over permutations or whole steps from its teacher before it learns.
 
 use super::{DistillConfig, Inheritance, align};
-use crate::bijectors::BijectorConfig;
+use crate::bijectors::{BijectorConfig, Reordering};
 use crate::flows::Flow;
 use crate::{Error, Parameters, Result, Role};
 use std::collections::HashMap;
@@ -19,14 +19,36 @@ pub fn prepare_student(student: Flow, teacher: &Flow, config: &DistillConfig) ->
         Inheritance::Permutations => inherit_permutations(student, teacher, config),
         Inheritance::Steps(steps) => inherit_steps(student, teacher, steps),
         Inheritance::Spread => inherit_steps(student, teacher, &spread),
+        Inheritance::Last => match last_steps(teacher, j) {
+            Some(steps) => inherit_steps(student, teacher, &steps),
+            None => Err(Error::alignment(
+                "inherit",
+                format!("the teacher has no run of {j} steps that begins with its variables in the order of the data"),
+                "name the steps (inherit.steps), or set distill.inherit = \"none\"",
+            )),
+        },
         Inheritance::Auto => {
             let (own, theirs) = (&student.architecture().levels[0], &teacher.architecture().levels[0]);
-            match j <= k && own.iter().zip(&spread).all(|(own, &t)| *own == theirs[t - 1]) {
-                true => inherit_steps(student, teacher, &spread),
-                false => Ok((student, Vec::new())),
+            let steps = match teacher.reordering_after(k) {
+                Reordering::Mixed => (j <= k).then_some(spread),
+                Reordering::Kept | Reordering::Permuted(_) => last_steps(teacher, j),
+            };
+            match steps {
+                Some(steps) if own.iter().zip(&steps).all(|(own, &t)| *own == theirs[t - 1]) => {
+                    inherit_steps(student, teacher, &steps)
+                }
+                _ => Ok((student, Vec::new())),
             }
         }
     }
+}
+
+/// The last `count` consecutive steps, from 1, that a student's first step may stand for: what enters them is in the data's order, or mixed.
+fn last_steps(teacher: &Flow, count: usize) -> Option<Vec<usize>> {
+    let last = teacher.architecture().steps().checked_sub(count)?;
+    let first =
+        (0..=last).rev().find(|&before| !matches!(teacher.reordering_after(before), Reordering::Permuted(_)))?;
+    Some((first + 1..=first + count).collect())
 }
 
 fn inherit_steps(mut student: Flow, teacher: &Flow, steps: &[usize]) -> Result<(Flow, Vec<String>)> {
