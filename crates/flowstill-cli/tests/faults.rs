@@ -181,7 +181,7 @@ fn standard_output_that_is_full_or_gone_is_no_panic() {
 #[test]
 fn a_distillation_that_would_teach_nothing_is_refused() {
     let folder = folder();
-    let silent = ["distill.teacher_samples=0.0", "distill.ilkd=0.0", "distill.inherit=none"];
+    let silent = ["distill.teacher_samples=0.0", "distill.ilkd=0.0", "distill.skd=0.0", "distill.inherit=none"];
     let sets = silent.iter().flat_map(|value| ["--set", value]);
     let args: Vec<&str> = ["distill", "tiny.toml"].into_iter().chain(sets).collect();
     let error = fail(folder.path(), &args, 2);

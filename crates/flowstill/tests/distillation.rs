@@ -202,6 +202,7 @@ fn reversed_variables_are_refused_or_compared_each_with_itself() {
         |blocks| Flow::new(&maf(blocks).assemble(3, 0, 1).expect("valid"), 1, &Device::default()).expect("valid");
     let settings = |mismatch, pairs| DistillConfig {
         ilkd: 0.1,
+        skd: 0.0,
         teacher_samples: 0.0,
         alignment: AlignmentConfig::Pairs(pairs),
         mismatch,

@@ -117,11 +117,11 @@ pub enum Inheritance {
 pub struct DistillConfig {
     /// Weight of the distance of final latents on the same data (LKD); default 0.
     pub lkd: f64,
-    /// Weight of the distance of aligned states on the same data (ILKD); default 0.
+    /// Weight of the distance of aligned states on the same data (ILKD); default 0.05.
     pub ilkd: f64,
-    /// Weight of the distance of samples from the same noise (SKD); default 0.
+    /// Weight of the distance of samples from the same noise (SKD); default 0.1.
     pub skd: f64,
-    /// Weight of the likelihood of the teacher's samples; default 0.3, the best that was found (see `recipes/power/RESULT.md`).
+    /// Weight of the likelihood of the teacher's samples; default 0.15. How the defaults were found: `recipes/power/RESULT.md`.
     pub teacher_samples: f64,
     /// Distance; default `l1`, as in the paper.
     pub distance: Distance,
@@ -157,9 +157,9 @@ impl Default for DistillConfig {
     fn default() -> Self {
         Self {
             lkd: 0.0,
-            ilkd: 0.0,
-            skd: 0.0,
-            teacher_samples: 0.3,
+            ilkd: 0.05,
+            skd: 0.1,
+            teacher_samples: 0.15,
             distance: Distance::L1,
             alignment: AlignmentConfig::Even,
             mismatch: Mismatch::Reorder,
