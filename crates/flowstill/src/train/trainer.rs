@@ -67,7 +67,11 @@ pub fn train(
     config.check()?;
     for (name, rows) in [("training split", &data.train), ("validation split", &data.validation)] {
         if rows.is_empty() {
-            return Err(Error::shape(name, "at least 1 row", "0 rows"));
+            return Err(Error::shape(
+                name,
+                "at least 1 row (use a longer table, or smaller parts for validation and test)",
+                "0 rows",
+            ));
         }
     }
     let mut training = Training::start(flow, objective, data, config, run)?;
