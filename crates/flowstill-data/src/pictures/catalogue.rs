@@ -112,7 +112,8 @@ pub fn check_pictures(config: &PictureConfig) -> Result<PictureReport> {
     let data = load_pictures(&PictureConfig { on_error: OnError::Skip, ..config.clone() })?;
     let counts = [data.train.count, data.validation.count, data.test.count];
     let mut differences = Vec::new();
-    let plain = PictureConfig { set: config.set, path: config.path.clone(), on_error: config.on_error, ..Default::default() };
+    let plain =
+        PictureConfig { set: config.set, path: config.path.clone(), on_error: config.on_error, ..Default::default() };
     let published = SETS.iter().find(|info| info.name == config.set && info.counts[0] > 0);
     if let Some(info) = published.filter(|_| *config == plain) {
         let pairs = info.counts.into_iter().zip(counts).zip(["train", "validation", "test"]);

@@ -42,7 +42,9 @@ fn partition(text: &str, list: &Path, folder: &Path) -> Result<[Vec<Entry>; 3]> 
         let (name, part, rest) = (words.next(), words.next(), words.next());
         let part = match (name, part, rest) {
             (None, ..) | (Some("image_id"), ..) => continue,
-            (Some(name), Some(part @ ("0" | "1" | "2")), None) if plain(name) => (name, usize::from(part.as_bytes()[0] - b'0')),
+            (Some(name), Some(part @ ("0" | "1" | "2")), None) if plain(name) => {
+                (name, usize::from(part.as_bytes()[0] - b'0'))
+            }
             _ => {
                 let expected = format!("a file name and 0, 1 or 2 in line {}", at + 1);
                 let got = format!("`{}`", error::shown(line, 60));
@@ -52,7 +54,12 @@ fn partition(text: &str, list: &Path, folder: &Path) -> Result<[Vec<Entry>; 3]> 
         parts[part.1].push(Entry { path: folder.join(part.0), label: None });
     }
     if parts[0].is_empty() {
-        return Err(DataError::malformed(list, "at least one train picture", "none", "give the file as CelebA publishes it"));
+        return Err(DataError::malformed(
+            list,
+            "at least one train picture",
+            "none",
+            "give the file as CelebA publishes it",
+        ));
     }
     Ok(parts)
 }
@@ -68,7 +75,9 @@ mod tests {
 
     #[test]
     fn partitions_are_read_in_both_layouts() {
-        for text in ["a.jpg 0\nb.jpg 2\r\n\nc.jpg 1\nd.jpg 0\n", "image_id,partition\na.jpg,0\nb.jpg,2\nc.jpg,1\nd.jpg,0"] {
+        for text in
+            ["a.jpg 0\nb.jpg 2\r\n\nc.jpg 1\nd.jpg 0\n", "image_id,partition\na.jpg,0\nb.jpg,2\nc.jpg,1\nd.jpg,0"]
+        {
             let parts = partition(text, Path::new("l.txt"), Path::new("img")).unwrap();
             let names = parts.map(|part| part.iter().map(|entry| entry.path.display().to_string()).collect::<Vec<_>>());
             assert_eq!(names, [vec!["img/a.jpg", "img/d.jpg"], vec!["img/c.jpg"], vec!["img/b.jpg"]], "{text:?}");

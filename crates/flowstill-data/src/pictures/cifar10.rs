@@ -8,8 +8,7 @@ use crate::read::objects::{Found, Objects};
 use crate::read::pickle;
 use crate::{DataError, Pictures, Result};
 
-const CLASSES: [&str; 10] =
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// A picture's side, and the bytes of one of its three planes.
 const SIDE: usize = 32;

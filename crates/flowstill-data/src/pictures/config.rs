@@ -288,8 +288,12 @@ mod tests {
         assert_eq!(config, PictureConfig::default());
         assert_eq!((config.kept_bits(), config.crop_sides(), config.resize_sides()), (4, None, None));
         let celeba = PictureConfig::new(PictureSetName::Celeba, "c");
-        assert_eq!((celeba.crop_sides(), celeba.resize_sides(), celeba.kept_bits()), (Some([160; 2]), Some([64; 2]), 8));
-        let text = r#"{ "set": "idx", "path": "m", "crop": [20, 24], "resize": 16, "channels": 3, "on_error": "skip" }"#;
+        assert_eq!(
+            (celeba.crop_sides(), celeba.resize_sides(), celeba.kept_bits()),
+            (Some([160; 2]), Some([64; 2]), 8)
+        );
+        let text =
+            r#"{ "set": "idx", "path": "m", "crop": [20, 24], "resize": 16, "channels": 3, "on_error": "skip" }"#;
         let config: PictureConfig = serde_json::from_str(text).unwrap();
         assert_eq!((config.crop_sides(), config.resize_sides()), (Some([20, 24]), Some([16, 16])));
         assert_eq!((config.channels, config.on_error), (Channels::Colour, OnError::Skip));
@@ -322,6 +326,8 @@ mod tests {
         assert!(bad(|c| c.path = None).contains("give the folder of set `folder`"));
         assert!(bad(|c| c.set = PictureSetName::Digits).contains("ship inside"));
         let digits = PictureConfig { bits: Some(5), ..PictureConfig::default() };
-        assert!(digits.check().unwrap_err().to_string().contains("expected 1 to 4, as the pictures of set `digits` have 4"));
+        assert!(
+            digits.check().unwrap_err().to_string().contains("expected 1 to 4, as the pictures of set `digits` have 4")
+        );
     }
 }

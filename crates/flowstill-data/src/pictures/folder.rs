@@ -10,9 +10,8 @@ use crate::{DataError, Result};
 const DEPTH: usize = 8;
 
 /// Endings taken for pictures. Other formats' are among them, so that their files are named and not overlooked.
-const ENDINGS: [&str; 15] = [
-    "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "gif", "tif", "tiff", "webp", "avif", "heic", "ppm", "pgm", "tga",
-];
+const ENDINGS: [&str; 15] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "bmp", "gif", "tif", "tiff", "webp", "avif", "heic", "ppm", "pgm", "tga"];
 
 /// Finds the pictures below `path`. Folders `train`, `validation` (or `val`) and `test` there are splits. Inside a split, or
 /// in `path` itself, folders are classes if every picture lies in one; else there are no labels.
@@ -35,7 +34,12 @@ pub(super) fn read(path: &Path) -> Result<Source> {
     };
     if let Some(loose) = list(path)?.iter().find(|file| is_picture(file) && file.is_file()) {
         let got = format!("{} beside it", loose.display());
-        return Err(DataError::malformed(path, "every picture inside `train` and the other splits", got, "move it there"));
+        return Err(DataError::malformed(
+            path,
+            "every picture inside `train` and the other splits",
+            got,
+            "move it there",
+        ));
     }
     let mut found = |folder: Option<PathBuf>| folder.map(|folder| Found::below(&folder, &mut skipped)).transpose();
     let (validation, test) = (found(validation)?, found(test)?);
@@ -52,7 +56,8 @@ fn source(
 ) -> Result<Source> {
     let mut steps = Vec::new();
     let all = [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten();
-    let classes: Option<BTreeSet<&String>> = all.clone().flat_map(|found| &found.files).map(|(_, class)| class.as_ref()).collect();
+    let classes: Option<BTreeSet<&String>> =
+        all.clone().flat_map(|found| &found.files).map(|(_, class)| class.as_ref()).collect();
     let classes: Vec<String> = classes.unwrap_or_default().into_iter().cloned().collect();
     for found in all {
         steps.push(format!("found {} pictures in {}", found.files.len(), found.folder.display()));
@@ -61,7 +66,8 @@ fn source(
         steps.push(format!("took {} folders for classes", classes.len()));
     }
     let holding = |found: Found| {
-        let label = |class: Option<String>| class.and_then(|class| classes.binary_search(&class).ok()).map(|at| at as u32);
+        let label =
+            |class: Option<String>| class.and_then(|class| classes.binary_search(&class).ok()).map(|at| at as u32);
         let entry = |(path, class)| Entry { path, label: label(class) };
         Holding::Files(found.files.into_iter().map(entry).collect())
     };
@@ -104,7 +110,12 @@ fn walk(folder: &Path, depth: usize, visit: &mut impl FnMut(PathBuf)) -> Result<
         match std::fs::metadata(&path) {
             Ok(kind) if kind.is_dir() && depth == 0 => {
                 let expected = format!("at most {DEPTH} folders inside each other");
-                return Err(DataError::malformed(&path, expected, "one more", "move the pictures up, or mend the link"));
+                return Err(DataError::malformed(
+                    &path,
+                    expected,
+                    "one more",
+                    "move the pictures up, or mend the link",
+                ));
             }
             Ok(kind) if kind.is_dir() => walk(&path, depth - 1, visit)?,
             Ok(kind) if kind.is_file() => visit(path),

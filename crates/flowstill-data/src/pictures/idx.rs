@@ -25,7 +25,12 @@ pub(super) fn read(path: &Path) -> Result<Source> {
     let test = split(path, "t10k", &mut steps)?;
     if let Some(test) = test.as_ref().filter(|test| test.0.labels.is_some() != train.0.labels.is_some()) {
         let remedy = "give labels for both splits or for none";
-        return Err(DataError::malformed(&test.1, "labels as for the train pictures", "labels for one split only", remedy));
+        return Err(DataError::malformed(
+            &test.1,
+            "labels as for the train pictures",
+            "labels for one split only",
+            remedy,
+        ));
     }
     Ok(source(train, test, steps, path))
 }
@@ -96,7 +101,9 @@ fn parse<const N: usize>(path: &Path, bytes: &[u8], what: &str) -> Result<([usiz
         _ => Box::new(Cursor::new(bytes)),
     };
     let wrong = |expected: String, got: String| DataError::malformed(path, expected, got, REMEDY);
-    let cut = |error: std::io::Error| wrong(format!("an IDX file of {what}"), format!("a file that ends or breaks ({error})"));
+    let cut = |error: std::io::Error| {
+        wrong(format!("an IDX file of {what}"), format!("a file that ends or breaks ({error})"))
+    };
     let mut magic = [0; 4];
     reader.read_exact(&mut magic).map_err(cut)?;
     if magic != [0, 0, 8, N as u8] {

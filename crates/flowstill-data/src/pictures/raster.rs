@@ -37,7 +37,9 @@ impl Fit {
             steps.push(format!("kept the middle {height}x{width} pixels of each picture"));
         }
         if let Some([height, width]) = self.resize {
-            steps.push(format!("scaled each picture's middle of that form to {height}x{width} pixels (Lanczos, window 3)"));
+            steps.push(format!(
+                "scaled each picture's middle of that form to {height}x{width} pixels (Lanczos, window 3)"
+            ));
         }
         match self.channels {
             Channels::Auto => {}
@@ -105,7 +107,8 @@ impl Raster {
         if self.channels == 1 {
             return self;
         }
-        let luma = |[r, g, b]: &[u8; 3]| (2126 * u32::from(*r) + 7152 * u32::from(*g) + 722 * u32::from(*b) + 5000) / 10_000;
+        let luma =
+            |[r, g, b]: &[u8; 3]| (2126 * u32::from(*r) + 7152 * u32::from(*g) + 722 * u32::from(*b) + 5000) / 10_000;
         let pixels = self.pixels.as_chunks().0.iter().map(|pixel| luma(pixel) as u8).collect();
         Self { pixels, channels: 1, ..self }
     }
@@ -153,7 +156,10 @@ mod tests {
         let part = fitted(&grid(5, 4), |c| c.crop = Some(PictureSize::Sides([2, 3]))).unwrap();
         assert_eq!((part.pixels, part.height, part.width), (vec![10, 11, 12, 20, 21, 22], 2, 3));
         let error = fitted(&grid(5, 4), |c| c.crop = Some(PictureSize::Side(5))).unwrap_err().to_string();
-        assert!(error.starts_with("a.png: expected at least 5x5 pixels, got 5x4 pixels; make `crop` smaller"), "{error}");
+        assert!(
+            error.starts_with("a.png: expected at least 5x5 pixels, got 5x4 pixels; make `crop` smaller"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -176,7 +182,8 @@ mod tests {
 
     #[test]
     fn channels_are_converted() {
-        let colours = Raster { pixels: vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9], height: 1, width: 4, channels: 3 };
+        let colours =
+            Raster { pixels: vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9], height: 1, width: 4, channels: 3 };
         assert_eq!(fitted(&colours, |c| c.channels = Channels::Grey).unwrap().pixels, [54, 182, 18, 9]);
         assert_eq!(fitted(&colours, |_| {}).unwrap(), colours);
         let grey = fitted(&grid(1, 2), |c| c.channels = Channels::Colour).unwrap();

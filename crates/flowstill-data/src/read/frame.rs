@@ -68,7 +68,8 @@ impl Frame<'_> {
     /// The axes, and each block's values and places: as arguments since pandas 1.3, as a state before.
     fn manager(&self) -> Found<Manager<'_>> {
         let frame = self.0.state(self.0.0.root).ok_or("another object")?;
-        let manager = self.0.get(frame, "_mgr").or_else(|| self.0.get(frame, "_data")).ok_or("a frame without blocks")?;
+        let manager =
+            self.0.get(frame, "_mgr").or_else(|| self.0.get(frame, "_data")).ok_or("a frame without blocks")?;
         if let [blocks, axes] = self.0.arguments(manager) {
             let block = |&block: &Id| match self.0.arguments(block) {
                 [values, places, ..] => Some((*values, *places)),
@@ -110,7 +111,9 @@ impl Frame<'_> {
         }
         let listed = match (self.0.0.node(id), self.0.state(id).map(|state| self.0.items(state))) {
             (Node::Sequence(_), _) => Some(self.0.items(id)),
-            (_, Some([_, _, _, _, list])) if matches!(self.0.0.node(*list), Node::Sequence(_)) => Some(self.0.items(*list)),
+            (_, Some([_, _, _, _, list])) if matches!(self.0.0.node(*list), Node::Sequence(_)) => {
+                Some(self.0.items(*list))
+            }
             _ => None,
         };
         match listed {
