@@ -1,4 +1,4 @@
-//! Say in one line what went wrong with a table: where, what was expected, what was got, and the remedy.
+//! Say in one line what went wrong with a table or picture: where, what was expected, what was got, and the remedy.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The result of every fallible call of this crate.
 pub type Result<T, E = DataError> = std::result::Result<T, E>;
 
-/// Why a table could not be read, written or prepared. Every message is one line.
+/// Why a table or picture set could not be read, written or prepared. Every message is one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
@@ -142,7 +142,7 @@ pub enum DataError {
         /// The shape given.
         got: String,
     },
-    /// A setting of [`DataConfig`](crate::DataConfig) makes no sense.
+    /// A setting of [`DataConfig`](crate::DataConfig) or [`PictureConfig`](crate::PictureConfig) makes no sense.
     #[error("setting `{field}`: expected {expected}, got {got}; {remedy}")]
     Config {
         /// The setting.

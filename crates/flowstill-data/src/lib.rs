@@ -1,4 +1,4 @@
-//! Read tables, split them, standardise them: everything between a file and the numbers a flow trains on.
+//! Read tables and pictures, split them, prepare them: everything between a file and the numbers a flow trains on.
 //!
 //! Host-side only: no tensors, no device. One call does the whole of it:
 //!
@@ -15,6 +15,8 @@
 //! # Ok::<(), flowstill_data::DataError>(())
 //! ```
 //!
+//! Pictures come by [`load_pictures`], as bytes; [`Pictures::gather`] copies a batch of them into a buffer.
+//!
 //! Rows are standardised. A density a flow assigns to a standardised row becomes one in the data's own units by adding
 //! [`Standardization::log_det`].
 #![deny(missing_docs)]
@@ -28,6 +30,7 @@ mod matrix;
 mod numpy;
 mod options;
 mod order;
+mod pictures;
 mod read;
 mod sets;
 mod split;
@@ -39,7 +42,11 @@ pub use dataset::{Context, Dataset, load};
 pub use error::{DataError, Result};
 pub use matrix::Matrix;
 pub use options::{Header, Issue, Missing, ReadOptions};
-pub use order::epoch_order;
+pub use order::{epoch_flips, epoch_order};
+pub use pictures::{
+    Channels, OnError, PictureConfig, PictureReport, PictureSet, PictureSetInfo, PictureSetName, PictureSize, Pictures,
+    check_pictures, load_pictures, picture_sets,
+};
 pub use sets::{FileInfo, Report, SetInfo, check, sets};
 pub use standardize::Standardization;
 pub use table::Table;

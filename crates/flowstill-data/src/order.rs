@@ -10,6 +10,7 @@ pub(crate) enum Purpose {
     Epoch = 2,
     Limit = 3,
     Sample = 4,
+    Flip = 5,
 }
 
 /// A random stream, the same on every machine and in every version of this crate.
@@ -47,6 +48,14 @@ pub fn epoch_order(seed: u64, epoch: u64, rows: usize) -> Vec<u32> {
     Stream::new(seed, Purpose::Epoch, epoch).permutation(rows)
 }
 
+/// A fair coin for each of the `count` places of epoch `epoch`: which pictures it mirrors, in the order it visits them.
+/// Keyed by seed and epoch alone, like [`epoch_order`].
+pub fn epoch_flips(seed: u64, epoch: u64, count: usize) -> Vec<bool> {
+    let mut stream = Stream::new(seed, Purpose::Flip, epoch);
+    let words = (0..count.div_ceil(64)).map(|_| stream.0.next_u64());
+    words.flat_map(|word| (0..64).map(move |bit| word >> bit & 1 == 1)).take(count).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +84,16 @@ mod tests {
     }
 
     const PINNED: [u32; 8] = [5, 2, 3, 1, 7, 4, 0, 6];
+
+    #[test]
+    fn flips_are_fair_and_never_change() {
+        let flips = epoch_flips(42, 7, 10_000);
+        // 5 standard deviations of 10,000 fair coins are 250.
+        assert!((4_750..=5_250).contains(&flips.iter().filter(|&&flip| flip).count()));
+        assert_eq!(epoch_flips(42, 7, 70), flips[..70]);
+        assert_ne!(epoch_flips(42, 8, 70), flips[..70]);
+        assert!(epoch_flips(42, 7, 0).is_empty());
+    }
 
     #[test]
     fn every_place_is_equally_likely() {

@@ -30,6 +30,11 @@ impl Dtype {
         Self { big_endian, ..self }
     }
 
+    /// Whether items are single bytes, 0 to 255.
+    pub fn is_byte(self) -> bool {
+        (self.kind, self.size) == (b'u', 1)
+    }
+
     /// Every item of `bytes`; a rest shorter than an item is passed over.
     pub fn decode(self, bytes: &[u8]) -> Vec<f64> {
         bytes.chunks_exact(self.size).map(|item| self.item(item)).collect()

@@ -4,8 +4,9 @@ mod dtype;
 mod frame;
 pub(crate) mod hdf5;
 pub(crate) mod npy;
+pub(crate) mod objects;
 pub(crate) mod parquet;
-mod pickle;
+pub(crate) mod pickle;
 mod rows;
 pub(crate) mod text;
 

@@ -1,0 +1,144 @@
+//! Load a configured picture set: read, split, cut to size, and say what was done.
+
+use super::assemble::Assembly;
+use super::config::PictureSetName;
+use super::raster::Fit;
+use super::source::{Holding, Source};
+use super::{celeba, cifar10, digits, folder, idx};
+use crate::order::{Purpose, Stream};
+use crate::{DataError, PictureConfig, Pictures, Result};
+
+/// Pictures ready to train on: three splits of one shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PictureSet {
+    /// The pictures to fit.
+    pub train: Pictures,
+    /// The pictures to choose by.
+    pub validation: Pictures,
+    /// The pictures to report.
+    pub test: Pictures,
+    /// Bits per value: values run from 0 to 2^bits - 1.
+    pub bits: u8,
+    /// The classes' names, by label; empty without labels.
+    pub classes: Vec<String>,
+    /// Each step of the preparation in plain words, with counts.
+    pub steps: Vec<String>,
+    /// Files left out and why, a line each.
+    pub skipped: Vec<String>,
+    /// Where the pictures come from.
+    pub source: String,
+}
+
+impl PictureSet {
+    /// Height, width and channels of every picture.
+    pub fn shape(&self) -> [usize; 3] {
+        self.train.shape()
+    }
+
+    /// A number that recognises these very splits: it changes with any byte, label, size, order or number of bits, and not
+    /// with the folder's name. The same on every machine; no safeguard against intent.
+    pub fn fingerprint(&self) -> u64 {
+        let mut state = u64::from(self.bits);
+        let mut mix = |word: u64| {
+            // One multiplication spreads a word's bits upwards, the rotation brings them back down.
+            state = (state ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        };
+        for part in [&self.train, &self.validation, &self.test] {
+            let sizes = [part.count, part.height, part.width, part.channels, part.class_count, part.pixels.len()];
+            sizes.into_iter().for_each(|size| mix(size as u64));
+            let (words, rest) = part.pixels.as_chunks::<8>();
+            words.iter().for_each(|&word| mix(u64::from_le_bytes(word)));
+            rest.iter().for_each(|&byte| mix(u64::from(byte)));
+            part.labels.iter().flatten().for_each(|&label| mix(u64::from(label)));
+        }
+        // The last words' bits reach every place.
+        (0..3).for_each(|_| mix(0));
+        state
+    }
+}
+
+/// Loads what `config` describes. The same configuration and files give the same splits, byte for byte, on every machine.
+///
+/// Each split comes in an order drawn by the seed, so that the first n pictures of any are a fair sample of it. Test and
+/// validation pictures that a set does not bring itself are cut from the end of the train pictures in that order. A file
+/// that is left out under `on_error = "skip"` moves no other picture to another split.
+///
+/// ```
+/// use flowstill_data::{PictureConfig, load_pictures};
+///
+/// let set = load_pictures(&PictureConfig::default())?; // the handwritten digits that ship inside this crate
+/// assert_eq!((set.train.count, set.shape(), set.bits), (1_457, [8, 8, 1], 4));
+/// # Ok::<(), flowstill_data::DataError>(())
+/// ```
+pub fn load_pictures(config: &PictureConfig) -> Result<PictureSet> {
+    config.check()?;
+    let path = config.path.as_deref().unwrap_or(std::path::Path::new("digits"));
+    let source = match config.set {
+        PictureSetName::Cifar10 => cifar10::read(path),
+        PictureSetName::Celeba => celeba::read(path),
+        PictureSetName::Idx => idx::read(path),
+        PictureSetName::Folder => folder::read(path),
+        PictureSetName::Digits => digits::read(),
+    }?;
+    let Source { train, validation, test, classes, mut steps, mut skipped, origin } = source;
+    let mut assembly = Assembly::new(config);
+    let splits = splits(&train, [validation.as_ref(), test.as_ref()], config, &mut steps);
+    for (holding, order) in &splits {
+        assembly.split(holding, order, classes.len())?;
+    }
+    skipped.append(&mut assembly.skipped);
+    if let Some(first) = skipped.first() {
+        steps.push(format!("left out {} files, the first: {first}", skipped.len()));
+    }
+    steps.extend(Fit::new(config).steps());
+    let bits = config.kept_bits();
+    if bits < 8 {
+        steps.push(format!("kept the top {bits} of 8 bits: values 0 to {}", (1u32 << bits) - 1));
+    }
+    let mut parts = assembly.finish(bits).into_iter();
+    let mut part = || parts.next().unwrap_or_default();
+    let (train, validation, test) = (part(), part(), part());
+    if train.count == 0 {
+        let got = skipped.first().map_or("none".into(), |first| format!("none; left out, for one: {first}"));
+        let remedy = "give more pictures, or smaller `validation` and `test` parts";
+        return Err(DataError::malformed(path, "at least 1 usable train picture", got, remedy));
+    }
+    Ok(PictureSet { train, validation, test, bits, classes, steps, skipped, source: origin })
+}
+
+/// Which pictures make up train, validation and test, and in what order.
+fn splits<'a>(
+    all: &'a Holding,
+    [validation, test]: [Option<&'a Holding>; 2],
+    config: &PictureConfig,
+    steps: &mut Vec<String>,
+) -> [(&'a Holding, Vec<u32>); 3] {
+    let order = |holding: &Holding, index| Stream::new(config.seed, Purpose::Split, index).permutation(holding.count());
+    let mut train = order(all, 0);
+    let mut cut = |own: Option<&'a Holding>, index, part: f64| match own {
+        Some(own) => (own, order(own, index)),
+        None => {
+            let taken = ((train.len() as f64 * part) as usize).min(train.len());
+            (all, train.split_off(train.len() - taken))
+        }
+    };
+    let tests = cut(test, 2, config.test);
+    let validates = cut(validation, 1, config.validation);
+    let counts = format!("{} train, {} validation and {} test pictures", train.len(), validates.1.len(), tests.1.len());
+    steps.push(match (validation, test) {
+        (Some(_), Some(_)) => format!("shuffled {counts}, the set's own splits, by seed {}", config.seed),
+        _ => format!("shuffled by seed {} and split into {counts}", config.seed),
+    });
+    let mut limited = |(holding, mut order): (&'a Holding, Vec<u32>), limit: Option<usize>, what: &str| {
+        if let Some(limit) = limit.filter(|&limit| limit < order.len()) {
+            steps.push(format!("drew {limit} of {} {what} pictures", order.len()));
+            order.truncate(limit);
+        }
+        (holding, order)
+    };
+    [
+        limited((all, train), config.limit, "train"),
+        limited(validates, config.limit_held_out, "validation"),
+        limited(tests, config.limit_held_out, "test"),
+    ]
+}
