@@ -1,10 +1,10 @@
 //! Decode, cut and collect the pictures of a set's splits, many at a time and in a fixed order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::config::OnError;
+use super::options::OnError;
 use super::raster::{Fit, Raster, repeated};
 use super::source::Holding;
 use crate::{DataError, PictureConfig, Pictures, Result};
@@ -56,9 +56,9 @@ impl Assembly {
         Ok(())
     }
 
-    fn push(&mut self, part: &mut Pictures, mut raster: Raster, path: &PathBuf, expected: usize) -> Result<()> {
+    fn push(&mut self, part: &mut Pictures, mut raster: Raster, path: &Path, expected: usize) -> Result<()> {
         let sides = [raster.height, raster.width];
-        let (first, [height, width]) = self.first.get_or_insert_with(|| (path.clone(), sides));
+        let (first, [height, width]) = self.first.get_or_insert_with(|| (path.to_path_buf(), sides));
         if sides != [*height, *width] {
             let expected = format!("{height}x{width} pixels like {}", first.display());
             let got = format!("{}x{} pixels", sides[0], sides[1]);

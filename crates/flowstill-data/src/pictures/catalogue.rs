@@ -1,6 +1,7 @@
 //! List the picture sets, what their files look like, and check a folder against that.
 
-use super::config::{OnError, PictureSetName};
+use super::config::PictureSetName;
+use super::options::OnError;
 use crate::{PictureConfig, Result, load_pictures};
 
 /// What there is to know about a picture set before having it.
