@@ -9,8 +9,11 @@ use super::raster::{Fit, Raster, repeated};
 use super::source::Holding;
 use crate::{DataError, PictureConfig, Pictures, Result};
 
-/// Pictures decoded before they are collected: enough for every core, few enough to hold beside the rest.
+/// Pictures decoded before they are collected, at most: enough for every core.
 const BLOCK: usize = 256;
+
+/// Bytes decoded before they are collected, about: few enough to hold beside the rest.
+const BLOCK_BYTES: usize = 1 << 28;
 
 /// Collects split after split; all pictures must come out in one size.
 pub(super) struct Assembly {
@@ -33,7 +36,10 @@ impl Assembly {
     pub fn split(&mut self, holding: &Holding, indices: &[u32], class_count: usize) -> Result<()> {
         let mut part = Pictures { class_count, channels: 1, ..Pictures::default() };
         let mut labels = Vec::new();
-        for block in indices.chunks(BLOCK) {
+        let (mut rest, mut size) = (indices, 32);
+        while !rest.is_empty() {
+            let (block, later) = rest.split_at(size.min(rest.len()));
+            rest = later;
             let fitted = |&index: &u32| {
                 let index = index as usize;
                 let raster = holding.raster(index).and_then(|raster| self.fit.apply(raster, holding.path(index)));
@@ -49,6 +55,9 @@ impl Assembly {
                     (Err(error), OnError::Skip) => self.skipped.push(error.to_string()),
                     (Err(error), OnError::Error) => return Err(error),
                 }
+            }
+            if let Some(bytes) = part.pixels.len().checked_div(part.count) {
+                size = (BLOCK_BYTES / bytes.max(1)).clamp(1, BLOCK);
             }
         }
         part.labels = (class_count > 0 && labels.len() == part.count).then_some(labels);

@@ -78,7 +78,9 @@ mod tests {
         fn scaling_equals_the_image_crates(from in [1usize..40, 1usize..40], to in [1usize..40, 1usize..40], seed: u64) {
             let sides = |sides: [usize; 2]| (sides[1] as u32, sides[0] as u32);
             let ((width, height), (new_width, new_height)) = (sides(from), sides(to));
-            let close = |ours: &[u8], theirs: &[u8]| ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.abs_diff(*b) <= 1);
+            let close = |ours: &[u8], theirs: &[u8]| {
+                ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.abs_diff(*b) <= 1)
+            };
             let pixels = noise(from[0] * from[1] * 3, seed);
             let theirs = RgbImage::from_raw(width, height, pixels.clone()).unwrap();
             let theirs = resize(&theirs, new_width, new_height, FilterType::Lanczos3);
