@@ -59,9 +59,9 @@ impl PictureSet {
     }
 }
 
-/// Loads what `config` describes. The same configuration and files give the same splits in the same order on
-/// every machine, and the same bytes; only where JPEG files are decoded or pictures scaled may processors of another kind round
-/// a value the other way.
+/// Loads what `config` describes. The same configuration and files give the same splits in the same order on every
+/// machine, and the same bytes; only where JPEG files are decoded or pictures scaled may processors of another kind round a
+/// value the other way.
 ///
 /// Each split comes in an order drawn by the seed, so that the first n pictures of any are a fair sample of it. Test and
 /// validation pictures that a set does not bring itself are cut from the end of the train pictures in that order. A file
