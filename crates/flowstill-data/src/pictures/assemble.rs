@@ -1,16 +1,19 @@
 //! Decode, cut and collect the pictures of a set's splits, many at a time and in a fixed order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::config::OnError;
+use super::options::OnError;
 use super::raster::{Fit, Raster, repeated};
 use super::source::Holding;
 use crate::{DataError, PictureConfig, Pictures, Result};
 
-/// Pictures decoded before they are collected: enough for every core, few enough to hold beside the rest.
+/// Pictures decoded before they are collected, at most: enough for every core.
 const BLOCK: usize = 256;
+
+/// Bytes decoded before they are collected, about: few enough to hold beside the rest.
+const BLOCK_BYTES: usize = 1 << 28;
 
 /// Collects split after split; all pictures must come out in one size.
 pub(super) struct Assembly {
@@ -33,7 +36,10 @@ impl Assembly {
     pub fn split(&mut self, holding: &Holding, indices: &[u32], class_count: usize) -> Result<()> {
         let mut part = Pictures { class_count, channels: 1, ..Pictures::default() };
         let mut labels = Vec::new();
-        for block in indices.chunks(BLOCK) {
+        let (mut rest, mut size) = (indices, 32);
+        while !rest.is_empty() {
+            let (block, later) = rest.split_at(size.min(rest.len()));
+            rest = later;
             let fitted = |&index: &u32| {
                 let index = index as usize;
                 let raster = holding.raster(index).and_then(|raster| self.fit.apply(raster, holding.path(index)));
@@ -50,15 +56,18 @@ impl Assembly {
                     (Err(error), OnError::Error) => return Err(error),
                 }
             }
+            if let Some(bytes) = part.pixels.len().checked_div(part.count) {
+                size = (BLOCK_BYTES / bytes.max(1)).clamp(1, BLOCK);
+            }
         }
         part.labels = (class_count > 0 && labels.len() == part.count).then_some(labels);
         self.parts.push(part);
         Ok(())
     }
 
-    fn push(&mut self, part: &mut Pictures, mut raster: Raster, path: &PathBuf, expected: usize) -> Result<()> {
+    fn push(&mut self, part: &mut Pictures, mut raster: Raster, path: &Path, expected: usize) -> Result<()> {
         let sides = [raster.height, raster.width];
-        let (first, [height, width]) = self.first.get_or_insert_with(|| (path.clone(), sides));
+        let (first, [height, width]) = self.first.get_or_insert_with(|| (path.to_path_buf(), sides));
         if sides != [*height, *width] {
             let expected = format!("{height}x{width} pixels like {}", first.display());
             let got = format!("{}x{} pixels", sides[0], sides[1]);

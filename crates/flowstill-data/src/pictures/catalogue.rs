@@ -1,6 +1,7 @@
 //! List the picture sets, what their files look like, and check a folder against that.
 
-use super::config::{OnError, PictureSetName};
+use super::config::PictureSetName;
+use super::options::OnError;
 use crate::{PictureConfig, Result, load_pictures};
 
 /// What there is to know about a picture set before having it.
@@ -31,8 +32,8 @@ static SETS: [PictureSetInfo; 5] = [
         classes: 10,
         origin: "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
         licence: "none stated; cite its author",
-        files: "data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the Python archive's data_batch_1 to data_batch_5 \
-                and test_batch, or a folder of pictures",
+        files: "data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the Python archive's data_batch_1 to \
+                data_batch_5 and test_batch, or a folder of pictures",
     },
     PictureSetInfo {
         name: PictureSetName::Celeba,

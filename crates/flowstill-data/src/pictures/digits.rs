@@ -18,8 +18,8 @@ pub(super) fn read() -> Result<Source> {
     train.pixels.iter_mut().for_each(|value| *value = (*value).min(15) * 17);
     let classes = (0..train.class_count).map(|class| class.to_string()).collect();
     let steps = vec![format!("read the {} digits that ship inside; value 16 counts as 15", train.count)];
-    let origin = "Optical recognition of handwritten digits (Alpaydin and Kaynak, 1998, doi 10.24432/C50P49, CC BY 4.0), its \
-                  test pictures";
+    let origin = "Optical recognition of handwritten digits (Alpaydin and Kaynak, 1998, doi 10.24432/C50P49, CC BY 4.0), \
+                  its test pictures";
     Ok(Source {
         train: Holding::Memory(train, PathBuf::from("digits")),
         validation: None,

@@ -9,12 +9,15 @@ mod decode;
 mod digits;
 mod folder;
 mod idx;
+mod options;
 mod raster;
+mod resample;
 mod set;
 mod source;
 mod store;
 
 pub use catalogue::{PictureReport, PictureSetInfo, check_pictures, picture_sets};
-pub use config::{Channels, OnError, PictureConfig, PictureSetName, PictureSize};
+pub use config::{PictureConfig, PictureSetName};
+pub use options::{Channels, OnError, PictureSize};
 pub use set::{PictureSet, load_pictures};
 pub use store::Pictures;

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use image::imageops::{self, FilterType};
-use image::{ImageBuffer, Luma, Pixel, Rgb};
-
-use super::config::Channels;
+use super::options::Channels;
+use super::resample::lanczos;
 use crate::{DataError, PictureConfig, Result};
 
 /// One picture: `height` x `width` x `channels` bytes, channels 1 or 3.
@@ -96,8 +94,8 @@ impl Raster {
             return raster;
         }
         let pixels = match raster.channels {
-            1 => lanczos::<Luma<u8>>(raster.pixels, form, [height, width]),
-            _ => lanczos::<Rgb<u8>>(raster.pixels, form, [height, width]),
+            1 => lanczos::<1>(&raster.pixels, form, [height, width]),
+            _ => lanczos::<3>(&raster.pixels, form, [height, width]),
         };
         Self { pixels, height, width, channels: raster.channels }
     }
@@ -125,13 +123,6 @@ impl Raster {
 /// Grey bytes three times each.
 pub(super) fn repeated(grey: &[u8]) -> Vec<u8> {
     grey.iter().flat_map(|&value| [value; 3]).collect()
-}
-
-fn lanczos<P: Pixel<Subpixel = u8> + 'static>(pixels: Vec<u8>, from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-    // Sides are at most 16,384, and the bytes fit them: `from_raw` has no reason to refuse.
-    let [from, to] = [from, to].map(|sides| sides.map(|side| side as u32));
-    let picture = ImageBuffer::<P, Vec<u8>>::from_raw(from[1], from[0], pixels).unwrap_or_default();
-    imageops::resize(&picture, to[1], to[0], FilterType::Lanczos3).into_raw()
 }
 
 #[cfg(test)]

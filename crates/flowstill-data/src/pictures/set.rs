@@ -1,5 +1,7 @@
 //! Load a configured picture set: read, split, cut to size, and say what was done.
 
+use std::path::Path;
+
 use super::assemble::Assembly;
 use super::config::PictureSetName;
 use super::raster::Fit;
@@ -36,7 +38,7 @@ impl PictureSet {
     }
 
     /// A number that recognises these very splits: it changes with any byte, label, size, order or number of bits, and not
-    /// with the folder's name. The same on every machine; no safeguard against intent.
+    /// with the folder's name. The same wherever the bytes are, so see [`load_pictures`]; no safeguard against intent.
     pub fn fingerprint(&self) -> u64 {
         let mut state = u64::from(self.bits);
         let mut mix = |word: u64| {
@@ -57,7 +59,9 @@ impl PictureSet {
     }
 }
 
-/// Loads what `config` describes. The same configuration and files give the same splits, byte for byte, on every machine.
+/// Loads what `config` describes. The same configuration and files give the same splits in the same order on every
+/// machine, and the same bytes; only where JPEG files are decoded or pictures scaled may processors of another kind round a
+/// value the other way.
 ///
 /// Each split comes in an order drawn by the seed, so that the first n pictures of any are a fair sample of it. Test and
 /// validation pictures that a set does not bring itself are cut from the end of the train pictures in that order. A file
@@ -72,7 +76,7 @@ impl PictureSet {
 /// ```
 pub fn load_pictures(config: &PictureConfig) -> Result<PictureSet> {
     config.check()?;
-    let path = config.path.as_deref().unwrap_or(std::path::Path::new("digits"));
+    let path = config.path.as_deref().unwrap_or(Path::new("digits"));
     let source = match config.set {
         PictureSetName::Cifar10 => cifar10::read(path),
         PictureSetName::Celeba => celeba::read(path),

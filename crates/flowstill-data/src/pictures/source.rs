@@ -1,6 +1,6 @@
 //! Say where a set's pictures are, in memory or in files, before any is cut to size.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::decode::decode;
 use super::raster::Raster;
@@ -46,7 +46,7 @@ impl Holding {
     }
 
     /// The file that a picture comes from; `index` must be below the count.
-    pub fn path(&self, index: usize) -> &PathBuf {
+    pub fn path(&self, index: usize) -> &Path {
         match self {
             Self::Memory(_, path) => path,
             Self::Files(entries) => &entries[index].path,

@@ -60,7 +60,7 @@ impl Pictures {
     /// One picture's bytes, row after row, channels side by side; none past the end.
     pub fn picture(&self, index: usize) -> &[u8] {
         let size = self.picture_len();
-        let start = index.checked_mul(size).unwrap_or(usize::MAX);
+        let start = index.saturating_mul(size);
         self.pixels.get(start..).and_then(|rest| rest.get(..size)).unwrap_or_default()
     }
 
