@@ -1,6 +1,7 @@
 //! Bring a prepared table to the shapes that the library trains on.
 
 use crate::failure::{Failure, Outcome};
+use flowstill::file::SplitFacts;
 use flowstill::model::Standardization;
 use flowstill::train::{Rows, TrainingData};
 use flowstill_data::{DataConfig, Dataset, Matrix};
@@ -21,6 +22,8 @@ pub struct Prepared {
     pub source: String,
     /// What was done to the rows.
     pub steps: Vec<String>,
+    /// Which rows of which table these are.
+    pub split: SplitFacts,
 }
 
 /// Load a table and convert it.
@@ -28,11 +31,21 @@ pub struct Prepared {
 /// # Errors
 /// What the table's reader reports.
 pub fn load(config: &DataConfig) -> Outcome<Prepared> {
-    prepare(flowstill_data::load(config)?)
+    prepare(flowstill_data::load(config)?, config)
 }
 
-fn prepare(data: Dataset) -> Outcome<Prepared> {
-    let Dataset { names, train, validation, test, context, standardization, steps, source, .. } = data;
+fn prepare(data: Dataset, config: &DataConfig) -> Outcome<Prepared> {
+    let Dataset { names, train, validation, test, context, standardization, steps, source, marks } = data;
+    let split = SplitFacts {
+        set: config.set.to_string(),
+        seed: config.seed,
+        validation: config.validation,
+        test: config.test,
+        limit_rows: config.limit_rows,
+        rows: marks.rows,
+        table_fingerprint: format!("{:016x}", marks.table),
+        test_fingerprint: format!("{:016x}", marks.test),
+    };
     let mut context_names = Vec::new();
     let mut scales = Standardization {
         mean: standardization.mean,
@@ -57,6 +70,7 @@ fn prepare(data: Dataset) -> Outcome<Prepared> {
         test: rows(test, beside_test)?,
         source,
         steps,
+        split,
     })
 }
 
