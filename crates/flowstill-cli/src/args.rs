@@ -195,7 +195,7 @@ pub enum Split {
 pub struct Score {
     /// The flow file
     pub flow: PathBuf,
-    /// The table: .csv, .npy, .parquet and others; its columns are found by name, or taken in order if it has none
+    /// The table: .csv, .npy, .parquet and others; its columns are found by name, or taken in order if they have no names
     pub file: PathBuf,
     /// The file to write, .csv, .npy or .parquet [default: CSV on standard output]
     #[arg(long, value_name = "FILE")]

@@ -55,8 +55,11 @@ fn read(path: &Path, wanted: &[String], count: usize) -> Outcome<Table> {
     }
     let table = match (Table::read(path, &ReadOptions::default()), lost) {
         (Ok(table), _) => table,
-        // Text in a column that nobody asked for says nothing; that a name is missing does.
-        (Err(DataError::NotANumber { .. }), Some((column, have))) if named => {
+        // That a name is missing says more than a hole or text in a column that nobody asked for.
+        (
+            Err(DataError::NotANumber { column: read, .. } | DataError::MissingValue { column: read, .. }),
+            Some((column, have)),
+        ) if named && !is_number(&read) => {
             return Err(Failure::input(format!(
                 "{}: expected the flow's {count} columns{names} by name, got no `{column}` but {have}; rename the columns",
                 path.display()
@@ -80,6 +83,11 @@ fn read(path: &Path, wanted: &[String], count: usize) -> Outcome<Table> {
         path.display(),
         table.columns
     )))
+}
+
+/// Whether a column is called by its number, `c1` and so on.
+fn is_number(column: &str) -> bool {
+    column.strip_prefix('c').is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
 /// The first names of a list, and how many more there are.

@@ -163,13 +163,16 @@ fn write_parts(
         };
     }
     let columns = names.len().max(1);
+    // Before the names, so that a draw that fails at once prints nothing.
+    let mut part = next()?;
     out::print(&format!("{}\n", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",")))?;
-    while let Some(values) = next()? {
+    while let Some(values) = part {
         // In pieces, so that a reader that wants the first rows alone does not wait for the text of all.
         for part in values.chunks(columns * 4096) {
             let line = |row: &[f64]| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n";
             out::print(&part.chunks(columns).map(line).collect::<String>())?;
         }
+        part = next()?;
     }
     Ok(())
 }
