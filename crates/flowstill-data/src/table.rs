@@ -68,8 +68,7 @@ impl Table {
             let got = format!("{} values and {} names", self.values.len(), self.names.len());
             return Err(DataError::Shape { expected, got });
         }
-        let mut whole = Some(&self.values[..]);
-        write_values(path, &self.names, self.rows, &mut |put| whole.take().map_or(Ok(()), |values| put(values)))
+        write_values(path, &self.names, self.rows, &mut |put| put(&self.values))
     }
 
     /// One row, or `None` past the end.

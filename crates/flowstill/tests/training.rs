@@ -342,15 +342,16 @@ fn settings_out_of_range_are_refused_before_anything_is_built() {
         let error = config.check().expect_err(name).to_string();
         assert!(error.starts_with(&format!("{name}: ")), "{error}");
     }
-    let not_finite: [fn(&mut TrainConfig); 6] = [
+    let refused: [fn(&mut TrainConfig); 7] = [
         |c| c.optimiser.epsilon = f64::INFINITY,
+        |c| c.optimiser.epsilon = 1e-300,
         |c| c.optimiser.weight_decay = f64::INFINITY,
         |c| c.schedule.final_fraction = f64::NAN,
         |c| c.calibrate_momentum = f64::NAN,
         |c| c.epochs = Some(f64::INFINITY),
         |c| c.clip_norm = f64::INFINITY,
     ];
-    for change in not_finite {
+    for change in refused {
         let mut config = TrainConfig::default();
         change(&mut config);
         assert!(config.check().is_err());

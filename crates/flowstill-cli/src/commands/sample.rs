@@ -77,7 +77,7 @@ impl Wanted {
     }
 
     fn rows(&self) -> Outcome<usize> {
-        let given = if self.width == 0 { 1 } else { self.given.len() / self.width };
+        let given = self.given.len().checked_div(self.width).unwrap_or(1);
         // No machine counts further, and sums of rows stay sums.
         self.each.checked_mul(given).filter(|rows| *rows < 1 << 48).ok_or_else(|| {
             Failure::input(format!("--rows {}: expected fewer than 2^48 rows in all; draw fewer", self.each))

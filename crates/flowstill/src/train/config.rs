@@ -169,8 +169,9 @@ impl TrainConfig {
             (
                 "train.optimiser.epsilon",
                 optimiser.epsilon,
-                optimiser.epsilon > 0.0 && optimiser.epsilon <= 1.0,
-                "use 0 < epsilon <= 1",
+                // Below, it is nothing to single precision, and 0 / 0 is what a weight without a gradient would move by.
+                (1e-30..=1.0).contains(&optimiser.epsilon),
+                "use 1e-30 to 1",
             ),
             (
                 "train.optimiser.weight_decay",
