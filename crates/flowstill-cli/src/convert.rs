@@ -3,8 +3,20 @@
 use crate::failure::{Failure, Outcome};
 use flowstill::file::SplitFacts;
 use flowstill::model::Standardization;
-use flowstill::train::{Rows, TrainingData};
+use flowstill::pictures::PictureScaling;
+use flowstill::train::{Examples, Rows, TrainingData};
 use flowstill_data::{DataConfig, Dataset, Matrix};
+
+/// What is known of a set of pictures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PictureFacts {
+    /// Height, width and channels.
+    pub event: [usize; 3],
+    /// How pixels become what the flow sees.
+    pub scaling: PictureScaling,
+    /// Classes that condition the flow; 0 for none.
+    pub classes: usize,
+}
 
 /// A data set on the library's side of the border.
 pub struct Prepared {
@@ -16,8 +28,10 @@ pub struct Prepared {
     pub standardization: Standardization,
     /// Rows to learn from and to choose by.
     pub training: TrainingData,
-    /// Rows to report on; nothing is chosen by them.
-    pub test: Rows,
+    /// Rows or pictures to report on; nothing is chosen by them.
+    pub test: Examples,
+    /// What is known of pictures; none for a table.
+    pub pictures: Option<PictureFacts>,
     /// Where it comes from.
     pub source: String,
     /// What was done to the rows.
@@ -66,8 +80,12 @@ fn prepare(data: Dataset, config: &DataConfig) -> Outcome<Prepared> {
         names,
         context_names,
         standardization: scales,
-        training: TrainingData { train: rows(train, beside_train)?, validation: rows(validation, beside_validation)? },
-        test: rows(test, beside_test)?,
+        training: TrainingData {
+            train: rows(train, beside_train)?.into(),
+            validation: rows(validation, beside_validation)?.into(),
+        },
+        test: rows(test, beside_test)?.into(),
+        pictures: None,
         source,
         steps,
         split,
@@ -100,11 +118,12 @@ impl Prepared {
         if own == other {
             return Ok(self);
         }
-        let change = |rows: &Rows| -> Outcome<Rows> {
+        let change = |examples: &Examples| -> Outcome<Examples> {
+            let Some(rows) = examples.rows() else { return Ok(examples.clone()) };
             let values = rescale(rows.values(), (&own.mean, &own.std), (&other.mean, &other.std));
             let from = (&own.context_mean, &own.context_std);
             let context = rescale(rows.context_values(), from, (&other.context_mean, &other.context_std));
-            Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?)
+            Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?.into())
         };
         let training =
             TrainingData { train: change(&self.training.train)?, validation: change(&self.training.validation)? };
@@ -115,9 +134,17 @@ impl Prepared {
         Ok(self)
     }
 
+    /// The test rows of a table.
+    ///
+    /// # Errors
+    /// For pictures.
+    pub fn test_rows(&self) -> Outcome<&Rows> {
+        self.test.rows().ok_or_else(|| Failure::input(format!("{}: expected a table, got pictures", self.source)))
+    }
+
     /// A number that changes whenever any row does.
     pub fn fingerprint(&self) -> String {
-        let parts = [&self.training.train, &self.training.validation, &self.test].map(Rows::fingerprint);
+        let parts = [&self.training.train, &self.training.validation, &self.test].map(Examples::fingerprint);
         format!("{:016x}-{:016x}-{:016x}", parts[0], parts[1], parts[2])
     }
 }

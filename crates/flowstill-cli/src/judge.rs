@@ -89,7 +89,7 @@ pub fn judge(model: &Model, test: &Rows, config: &JudgeConfig) -> Outcome<Verdic
     let device = model.flow.device();
     let mut densities = Vec::with_capacity(test.len());
     for start in (0..test.len()).step_by(8192) {
-        let Batch { x, context } = test.range(start..(start + 8192).min(test.len()), &device);
+        let Batch { x, context, .. } = test.range(start..(start + 8192).min(test.len()), &device);
         densities.extend(to_f32(model.flow.log_prob(x, context.as_ref())?).into_iter().map(f64::from));
     }
     let likelihood = LogLikelihood::from_rows(&densities)?;
@@ -151,7 +151,7 @@ fn speed(model: &Model, test: &Rows, config: &JudgeConfig, verdict: &mut Verdict
     let batch = test.head(config.batch);
     let one = test.head(1);
     let score = |rows: &Rows| -> Outcome<()> {
-        let Batch { x, context } = rows.range(0..rows.len(), &device);
+        let Batch { x, context, .. } = rows.range(0..rows.len(), &device);
         to_f32(model.flow.log_prob(x, context.as_ref())?);
         Ok(())
     };
@@ -187,5 +187,5 @@ fn median_seconds(repetitions: usize, mut work: impl FnMut() -> Outcome<()>) -> 
 /// # Errors
 /// As [`judge`].
 pub fn judge_test(model: &Model, data: &Prepared, config: &JudgeConfig) -> Outcome<Verdict> {
-    judge(model, &data.test, config)
+    judge(model, data.test_rows()?, config)
 }

@@ -114,7 +114,8 @@ impl Workshop<'_> {
             split: Some(self.data.split.clone()),
             ..TrainingFacts::default()
         };
-        let model = Model { flow: trained.flow, standardization: self.data.standardization.clone(), facts };
+        let model =
+            Model { flow: trained.flow, standardization: self.data.standardization.clone(), pictures: None, facts };
         file::save(&model, &run.flow())?;
         interrupt::check()?;
         let verdict = judge_test(&model, self.data, self.judge)?;

@@ -113,7 +113,7 @@ pub fn of_comparison(
     }
     gains(run, comparison);
     let count = 10_000.min(data.test.len());
-    let real = data.test.head(count);
+    let real = data.test_rows()?.head(count);
     let mut samples = Vec::new();
     for (name, model) in shown {
         let drawn = model.sample_standardised(count, 20, 1.0, real.context_values())?;

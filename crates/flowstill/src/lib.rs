@@ -16,6 +16,7 @@ pub mod file;
 pub mod flows;
 pub mod model;
 pub mod ops;
+pub mod pictures;
 pub mod random;
 pub mod shape;
 pub mod train;

@@ -2,6 +2,7 @@
 
 use crate::file::TrainingFacts;
 use crate::flows::{Architecture, Flow};
+use crate::pictures::PictureScaling;
 use crate::shape::table_to_batch;
 use crate::{Error, Result, random, to_f32};
 use burn::tensor::{Tensor, TensorData};
@@ -84,6 +85,8 @@ pub struct Model {
     pub flow: Flow,
     /// From the data's units to the flow's.
     pub standardization: Standardization,
+    /// How pixels become the flow's values, for a flow over pictures; its standardisation is then the identity.
+    pub pictures: Option<PictureScaling>,
     /// How it came to be.
     pub facts: TrainingFacts,
 }

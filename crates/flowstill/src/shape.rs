@@ -1,5 +1,6 @@
 //! Reshape between the one batch shape, `[batch, height, width, channels]`, and the forms that layers compute in.
 
+use crate::to_f64;
 use burn::tensor::Tensor;
 
 /// Every position as one row: `[batch * height * width, channels]`.
@@ -54,4 +55,20 @@ pub fn context_rows(context: &Tensor<2>, positions: [usize; 3]) -> Tensor<2> {
 pub fn table_to_batch(rows: Tensor<2>) -> Tensor<4> {
     let [n, d] = rows.dims();
     rows.reshape([n, 1, 1, d])
+}
+
+/// Mean and (population) variance of every channel, in f64 on the host.
+pub(crate) fn channel_moments(x: &Tensor<4>) -> (Vec<f64>, Vec<f64>) {
+    let rows = to_rows(x.clone());
+    let [n, c] = rows.dims();
+    let values = to_f64(rows);
+    let mut mean = vec![0.0; c];
+    for row in values.chunks_exact(c) {
+        mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / n as f64);
+    }
+    let mut variance = vec![0.0; c];
+    for row in values.chunks_exact(c) {
+        variance.iter_mut().zip(row).zip(&mean).for_each(|((s, v), m)| *s += (v - m).powi(2) / n as f64);
+    }
+    (mean, variance)
 }

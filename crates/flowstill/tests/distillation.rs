@@ -48,6 +48,7 @@ fn batch(rows: usize, columns: usize, context: usize, seed: u64) -> Batch {
     Batch {
         x: random::normal_tensor([rows, 1, 1, columns], &mut rng, &device),
         context: (context > 0).then(|| random::normal_tensor([rows, context], &mut rng, &device)),
+        log_dets: Vec::new(),
     }
 }
 
@@ -183,7 +184,7 @@ fn the_teacher_is_bit_identical_after_a_training() {
     let mut objective = Distillation::new(&teacher, &student, &everything(), 5, 32).expect("fits");
     let values = random::normals(3 * 256, &mut random::stream(1, "rows", 0));
     let rows = Rows::new(values, 3).expect("finite");
-    let data = TrainingData { train: rows.clone(), validation: rows };
+    let data = TrainingData { train: rows.clone().into(), validation: rows.into() };
     let settings = TrainConfig { steps: 12, batch: 32, validate_every: 6, ..TrainConfig::default() };
     let trained = train(student, &mut objective, &data, &settings, None, &mut |_| Control::Continue).expect("trains");
     assert_eq!(trained.report.steps, 12);

@@ -24,6 +24,7 @@ fn model(json: &str, context: usize) -> Model {
     Model {
         flow,
         standardization,
+        pictures: None,
         facts: TrainingFacts { role: "teacher".into(), seed: 7, ..TrainingFacts::default() },
     }
 }

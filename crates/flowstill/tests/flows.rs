@@ -84,8 +84,8 @@ fn every_base_integrates_to_one_and_its_samples_have_its_mean() {
         // 7 x 160 cells, so that the ends of the uniform base fall on cell borders.
         let density = |x: Tensor<4>| to_f64(base.log_prob(&x));
         assert!((integral_2d(density, 7.0, 560) - 1.0).abs() < 0.005, "{config:?}");
-        let noise = Noise::draw(20_000, [1, 1, 2], &mut rng, &Device::default());
-        let drawn = base.shape_noise(&noise, 1.0);
+        let noise = Noise::draw(20_000, &[[1, 1, 2]], &mut rng, &Device::default());
+        let drawn = base.shape_noise(&noise.normal[0], &noise.uniform, 1.0);
         let cells = 560;
         let step = 14.0 / f64::from(cells);
         let at = |i: i32| (-7.0 + (f64::from(i) + 0.5) * step) as f32;

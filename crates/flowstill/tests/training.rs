@@ -18,7 +18,7 @@ fn table(rows: usize, seed: u64) -> Rows {
 }
 
 fn data() -> TrainingData {
-    TrainingData { train: table(600, 1), validation: table(200, 2) }
+    TrainingData { train: table(600, 1).into(), validation: table(200, 2).into() }
 }
 
 fn flow(json: &str) -> Flow {
@@ -175,7 +175,7 @@ fn early_stopping_keeps_the_best_weights() {
         schedule: ScheduleConfig { kind: ScheduleKind::Constant, ..ScheduleConfig::default() },
         ..settings()
     };
-    let small = TrainingData { train: table(64, 1), validation: table(200, 2) };
+    let small = TrainingData { train: table(64, 1).into(), validation: table(200, 2).into() };
     let trained = train(flow(GLOW), &mut NegativeLogLikelihood, &small, &config, None, &mut go).expect("trains");
     assert!(trained.report.steps < 4000, "64 rows are overfitted long before 4000 steps");
     let best = trained.report.best.expect("validated").nll;
@@ -266,7 +266,7 @@ fn gaussians_of_very_different_sizes_are_recovered() {
     let noise = random::normals(3 * 4000, &mut random::stream(5, "gaussians", 0));
     let values: Vec<f32> = noise.iter().enumerate().map(|(i, n)| n * [0.1, 1.0, 10.0][i % 3]).collect();
     let rows = Rows::new(values, 3).expect("finite");
-    let data = TrainingData { train: rows.clone(), validation: rows };
+    let data = TrainingData { train: rows.clone().into(), validation: rows.into() };
     let config = TrainConfig { steps: 150, batch: 256, validate_every: 50, ..TrainConfig::default() };
     let trained = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, None, &mut go).expect("trains");
     let drawn: Tensor<4> = trained.flow.sample(8000, 1.0, None, &mut random::stream(6, "draw", 0)).expect("samples");

@@ -100,7 +100,7 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
             "steps": data.steps,
         }));
     }
-    let values = data.training.train.values();
+    let values = data.training.train.rows().map(flowstill::train::Rows::values).unwrap_or_default();
     let columns = data.names.len();
     let cells = data.names.iter().enumerate().map(|(at, name)| {
         let own = values.iter().skip(at).step_by(columns);

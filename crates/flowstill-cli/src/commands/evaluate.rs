@@ -102,6 +102,7 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
         Split::Validation => (data.training.validation, "validation"),
         Split::Test => (data.test, "test"),
     };
+    let rows = rows.rows().cloned().ok_or_else(|| Failure::input("--data: expected a table, got pictures"))?;
     Ok((rows, format!("{} split of {}", split, data.source)))
 }
 

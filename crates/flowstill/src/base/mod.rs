@@ -38,23 +38,38 @@ pub const OUTSIDE: f64 = -1e30;
 /// The noise of a batch before any base has shaped it: what a teacher and its student share.
 #[derive(Clone, Debug)]
 pub struct Noise {
-    /// Standard normal, `[batch, height, width, channels]`.
-    pub normal: Tensor<4>,
+    /// Standard normal, `[batch, height, width, channels]` for every level of the flow, data side first.
+    pub normal: Vec<Tensor<4>>,
     /// Uniform in [0, 1), one per sample: chooses the component of a mixture.
     pub uniform: Vec<f32>,
 }
 
 impl Noise {
-    /// Draw for `batch` samples of shape `event` (height, width, channels).
-    pub fn draw(batch: usize, event: [usize; 3], rng: &mut impl RngCore, device: &Device) -> Self {
-        let [h, w, c] = event;
-        let values = normals(batch * h * w * c, rng);
-        let normal = Tensor::from_data(TensorData::new(values, [batch, h, w, c]), device);
+    /// Draw for `batch` samples whose latents have these shapes (height, width, channels), one per level.
+    pub fn draw(batch: usize, shapes: &[[usize; 3]], rng: &mut impl RngCore, device: &Device) -> Self {
+        let mut level = |&[h, w, c]: &[usize; 3]| {
+            let values = normals(batch * h * w * c, rng);
+            Tensor::from_data(TensorData::new(values, [batch, h, w, c]), device)
+        };
+        let normal = shapes.iter().map(&mut level).collect();
         Self { normal, uniform: uniforms(batch, rng) }
+    }
+
+    /// The number of samples.
+    pub fn batch(&self) -> usize {
+        self.uniform.len()
+    }
+
+    /// The same noise with every normal value multiplied.
+    pub fn scaled(mut self, factor: f64) -> Self {
+        if factor != 1.0 {
+            self.normal = self.normal.into_iter().map(|level| level * factor).collect();
+        }
+        self
     }
 }
 
-/// A base density over `[batch, height, width, channels]`.
+/// A base density over `[batch, height, width, channels]`, the last level of a flow; the levels before it meet the standard normal.
 #[doc(alias = "prior")]
 #[doc(alias = "q0")]
 #[derive(Clone, Debug)]
@@ -108,6 +123,14 @@ impl Base {
         &self.config
     }
 
+    /// Log-density of standard normals in nats, `[batch]`: what the halves that leave at a split meet.
+    pub fn standard_log_prob(z: &Tensor<4>) -> Tensor<1> {
+        let [b, h, w, c] = z.dims();
+        let d = h * w * c;
+        let constant = -0.5 * (2.0 * PI).ln();
+        (z.clone().clamp(-1e15, 1e15).reshape([b, d]).square() * -0.5).sum_dim(1).reshape([b]) + constant * d as f64
+    }
+
     /// Log-density in nats, `[batch]`. Finite for every finite latent.
     pub fn log_prob(&self, z: &Tensor<4>) -> Tensor<1> {
         let [b, h, w, c] = z.dims();
@@ -116,7 +139,7 @@ impl Base {
         // Past 1e15 a square would overflow f32 where D is large; such a row's density is zero to any purpose.
         let bounded = || z.clone().clamp(-1e15, 1e15).reshape([b, d]);
         match self.config {
-            BaseConfig::StandardNormal => (bounded().square() * -0.5).sum_dim(1).reshape([b]) + constant * d as f64,
+            BaseConfig::StandardNormal => Self::standard_log_prob(z),
             BaseConfig::DiagonalNormal | BaseConfig::Mixture { .. } => {
                 let (mean, log_std) = self.normal_params();
                 let k = mean.dims()[0];
@@ -143,18 +166,19 @@ impl Base {
         }
     }
 
-    /// Shape noise into latents; `temperature` multiplies the standard deviation (and does nothing to a uniform base).
-    pub fn shape_noise(&self, noise: &Noise, temperature: f64) -> Tensor<4> {
-        let dims = noise.normal.dims();
+    /// Shape standard normal values and one uniform value per sample into latents; `temperature` multiplies the standard deviation (and does
+    /// nothing to a uniform base).
+    pub fn shape_noise(&self, normal: &Tensor<4>, uniform: &[f32], temperature: f64) -> Tensor<4> {
+        let dims = normal.dims();
         let [b, h, w, c] = dims;
-        let eps = noise.normal.clone() * temperature;
+        let eps = normal.clone() * temperature;
         match self.config {
             BaseConfig::StandardNormal => eps,
             BaseConfig::DiagonalNormal | BaseConfig::Mixture { .. } => {
                 let (mean, log_std) = self.normal_params();
-                let component = self.components(&noise.uniform);
+                let component = self.components(uniform);
                 let count = component.len();
-                let device = noise.normal.device().without_autodiff();
+                let device = normal.device().without_autodiff();
                 let component = Tensor::<1, Int>::from_data(TensorData::new(component, [count]), &device);
                 let mean = mean.select(0, component.clone());
                 let std = log_std.select(0, component).exp();
@@ -162,7 +186,7 @@ impl Base {
             }
             BaseConfig::Uniform { low, high } => {
                 // The normal distribution function turns the shared normal noise into uniform noise.
-                let cdf = ((noise.normal.clone() / 2.0_f64.sqrt()).erf() + 1.0) * 0.5;
+                let cdf = ((normal.clone() / 2.0_f64.sqrt()).erf() + 1.0) * 0.5;
                 cdf * (high - low) + low
             }
         }
@@ -202,5 +226,8 @@ fn log_softmax(logits: Tensor<1>) -> Tensor<1> {
 /// A tensor of one number type, for tests that run a base in f64.
 #[doc(hidden)]
 pub fn cast_noise(noise: &Noise, dtype: DType) -> Noise {
-    Noise { normal: noise.normal.clone().cast(dtype), uniform: noise.uniform.clone() }
+    Noise {
+        normal: noise.normal.iter().map(|level| level.clone().cast(dtype)).collect(),
+        uniform: noise.uniform.clone(),
+    }
 }

@@ -1,8 +1,8 @@
 //! Shift and scale every channel, with values set once from data (ActNorm) or left to training (Affine).
 
 use super::{Bijector, BijectorConfig, Context};
-use crate::param::{Param, to_f64};
-use crate::shape::{expand_to_batch, to_rows};
+use crate::param::Param;
+use crate::shape::{channel_moments, expand_to_batch};
 use burn::tensor::{Device, Tensor};
 
 /// `z = (x + shift) * exp(log_scale)` per channel, `log_det = height * width * sum(log_scale)`.
@@ -47,22 +47,6 @@ fn affine_inverse(z: Tensor<4>, shift: &Param, log_scale: &Param) -> (Tensor<4>,
 fn affine_log_det(like: &Tensor<4>, log_scale: &Param) -> Tensor<1> {
     let [_, h, w, _] = like.dims();
     expand_to_batch(log_scale.flat().clone().sum() * (h * w) as f64, like)
-}
-
-/// Mean and (population) variance of every channel, in f64 on the host.
-pub(super) fn channel_moments(x: &Tensor<4>) -> (Vec<f64>, Vec<f64>) {
-    let rows = to_rows(x.clone());
-    let [n, c] = rows.dims();
-    let values = to_f64(rows);
-    let mut mean = vec![0.0; c];
-    for row in values.chunks_exact(c) {
-        mean.iter_mut().zip(row).for_each(|(m, v)| *m += v / n as f64);
-    }
-    let mut variance = vec![0.0; c];
-    for row in values.chunks_exact(c) {
-        variance.iter_mut().zip(row).zip(&mean).for_each(|((s, v), m)| *s += (v - m).powi(2) / n as f64);
-    }
-    (mean, variance)
 }
 
 impl Bijector for ActNorm {

@@ -1,9 +1,8 @@
 //! Normalise every channel by stored statistics of the data that reach it.
 
-use super::actnorm::channel_moments;
 use super::{Bijector, BijectorConfig, Context};
 use crate::Param;
-use crate::shape::expand_to_batch;
+use crate::shape::{channel_moments, expand_to_batch};
 use burn::tensor::{Device, Tensor};
 
 /// `z = (x - mean) / sqrt(variance + epsilon) * exp(log_gamma) + beta`, per channel.

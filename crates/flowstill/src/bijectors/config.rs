@@ -50,6 +50,8 @@ pub enum BijectorConfig {
     Coupling(CouplingConfig),
     /// [`MaskedAutoregressive`].
     MaskedAutoregressive(MaskedAutoregressiveConfig),
+    /// [`Squeeze`].
+    Squeeze,
     /// [`Inverted`].
     Inverted {
         /// The bijector that is turned round.
@@ -78,11 +80,75 @@ impl BijectorConfig {
             Self::ActNorm { channels } | Self::Affine { channels } | Self::BatchNorm { channels } => Some(*channels),
             Self::Linear { channels } | Self::LuLinear { channels } => Some(*channels),
             Self::Permute { indices } => Some(indices.len()),
-            Self::Elementwise { .. } => None,
+            Self::Elementwise { .. } | Self::Squeeze => None,
             Self::Coupling(config) => Some(config.channels),
             Self::MaskedAutoregressive(config) => Some(config.channels),
             Self::Inverted { inner } => inner.channels(),
             Self::Chain { steps } => steps.iter().find_map(Self::channels),
+        }
+    }
+
+    /// Check that the layer fits states of shape `event` (height, width, channels) and `context` conditioning values; the shape that it makes
+    /// of such a state.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] says what does not fit.
+    pub fn output_event(&self, event: [usize; 3], context: usize) -> Result<[usize; 3]> {
+        let [h, w, c] = event;
+        let wrong = |expected: String, got: String| Err(Error::shape(format!("layer {}", self.name()), expected, got));
+        match self {
+            Self::Chain { steps } => steps.iter().try_fold(event, |event, step| step.output_event(event, context)),
+            Self::Inverted { inner } => match inner.as_ref() {
+                Self::Squeeze if c % 4 == 0 => Ok([2 * h, 2 * w, c / 4]),
+                Self::Squeeze => wrong("a multiple of 4 channels".into(), format!("{c}")),
+                Self::Chain { steps } => steps.iter().rev().try_fold(event, |event, step| {
+                    Self::Inverted { inner: Box::new(step.clone()) }.output_event(event, context)
+                }),
+                Self::Inverted { inner } => inner.output_event(event, context),
+                inner => inner.output_event(event, context),
+            },
+            Self::Squeeze if h % 2 == 0 && w % 2 == 0 => Ok([h / 2, w / 2, 4 * c]),
+            Self::Squeeze => wrong(
+                "an even height and width (crop or resize the pictures, or use fewer levels)".into(),
+                format!("{h}x{w}"),
+            ),
+            Self::Coupling(config) if config.mask.is_spatial() && h * w < 2 => {
+                wrong("a picture of at least 2 positions, for a checkerboard".into(), format!("{h}x{w}"))
+            }
+            _ => {
+                if let Some(own) = self.channels().filter(|own| *own != c) {
+                    return wrong(format!("{c} channels"), format!("{own}"));
+                }
+                match self.context() {
+                    Some(own) if own != context => wrong(format!("{context} conditioning values"), format!("{own}")),
+                    _ => Ok(event),
+                }
+            }
+        }
+    }
+
+    fn context(&self) -> Option<usize> {
+        match self {
+            Self::Coupling(config) => Some(config.context),
+            Self::MaskedAutoregressive(config) => Some(config.context),
+            _ => None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::ActNorm { .. } => "act_norm",
+            Self::Affine { .. } => "affine",
+            Self::BatchNorm { .. } => "batch_norm",
+            Self::Linear { .. } => "linear",
+            Self::LuLinear { .. } => "lu_linear",
+            Self::Permute { .. } => "permute",
+            Self::Elementwise { .. } => "elementwise",
+            Self::Coupling(_) => "coupling",
+            Self::MaskedAutoregressive(_) => "masked_autoregressive",
+            Self::Squeeze => "squeeze",
+            Self::Inverted { .. } => "inverted",
+            Self::Chain { .. } => "chain",
         }
     }
 }
@@ -127,6 +193,7 @@ fn build(config: &BijectorConfig, mut rng: &mut dyn RngCore, device: &Device) ->
             config.check()?;
             Box::new(MaskedAutoregressive::new(config, rng, device))
         }
+        BijectorConfig::Squeeze => Box::new(Squeeze),
         BijectorConfig::Inverted { inner } => Box::new(Inverted::new(build(inner, rng, device)?)),
         BijectorConfig::Chain { steps } => {
             let steps = steps.iter().map(|step| build(step, rng, device)).collect::<Result<_>>()?;

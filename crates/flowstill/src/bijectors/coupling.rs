@@ -1,15 +1,15 @@
-//! Transform one half of the channels by parameters computed from the other half.
+//! Transform one half of the channels (or of the positions) by parameters computed from the other half.
 
 use super::permute::{invert, take_channels};
 use super::{Bijector, BijectorConfig, Context, Univariate};
 use crate::Error;
 use crate::conditioners::{Conditioner, ConditionerConfig};
 use crate::shape::{from_rows, positions, sum_event, to_rows};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
-/// Which channels condition; the others are transformed.
+/// Which channels, or which positions of a picture, condition; the others are transformed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mask {
@@ -22,17 +22,36 @@ pub enum Mask {
     Even,
     /// Channels 1, 3, 5, ... condition.
     Odd,
+    /// Positions whose row and column have an even sum condition, in every channel (RealNVP on pictures).
+    CheckerboardEven,
+    /// Positions whose row and column have an odd sum condition.
+    CheckerboardOdd,
 }
 
 impl Mask {
-    /// The conditioning channels and the transformed ones.
+    /// Whether positions are halved instead of channels.
+    pub fn is_spatial(&self) -> bool {
+        matches!(self, Mask::CheckerboardEven | Mask::CheckerboardOdd)
+    }
+
+    /// 1 where the position `(y, x)` conditions, for a checkerboard of `height x width`.
+    fn board(&self, height: usize, width: usize) -> Vec<f32> {
+        let parity = usize::from(*self == Mask::CheckerboardOdd);
+        (0..height * width).map(|i| if (i / width + i % width) % 2 == parity { 1.0 } else { 0.0 }).collect()
+    }
+
+    /// The conditioning channels and the transformed ones; for a checkerboard all channels are both.
     pub fn halves(&self, channels: usize) -> (Vec<usize>, Vec<usize>) {
         let conditions = |&i: &usize| match self {
             Mask::FirstHalf => i < channels / 2,
             Mask::SecondHalf => i >= channels.div_ceil(2),
             Mask::Even => i % 2 == 0,
             Mask::Odd => i % 2 == 1,
+            Mask::CheckerboardEven | Mask::CheckerboardOdd => true,
         };
+        if self.is_spatial() {
+            return ((0..channels).collect(), (0..channels).collect());
+        }
         (0..channels).partition(conditions)
     }
 }
@@ -41,7 +60,7 @@ impl Mask {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CouplingConfig {
-    /// Channels of the whole state, at least 2.
+    /// Channels of the whole state, at least 2 (1 for a checkerboard).
     pub channels: usize,
     /// Which of them condition.
     #[serde(default)]
@@ -59,7 +78,7 @@ pub struct CouplingConfig {
 
 impl CouplingConfig {
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.channels < 2 {
+        if self.channels < 2 && !self.mask.is_spatial() {
             return Err(Error::config(
                 "coupling.channels",
                 format!("{} channel", self.channels),
@@ -91,13 +110,19 @@ impl Coupling {
     /// The identity (for transforms whose zero parameters are the identity). Check the configuration first.
     pub fn new(config: &CouplingConfig, rng: &mut impl RngCore, device: &Device) -> Self {
         let (kept, moved) = config.mask.halves(config.channels);
-        let merge = invert(&kept.iter().chain(&moved).copied().collect::<Vec<_>>());
+        let merge = match config.mask.is_spatial() {
+            true => Vec::new(),
+            false => invert(&kept.iter().chain(&moved).copied().collect::<Vec<_>>()),
+        };
         let outputs = moved.len() * config.transform.params();
         let net = Conditioner::new(&config.conditioner, kept.len(), config.context, outputs, rng, device);
         Self { config: config.clone(), kept, moved, merge, net }
     }
 
     fn apply(&self, state: Tensor<4>, context: Context<'_>, forward: bool) -> (Tensor<4>, Tensor<1>) {
+        if self.config.mask.is_spatial() {
+            return self.apply_board(state, context, forward);
+        }
         let at = positions(&state);
         let kept = take_channels(state.clone(), &self.kept);
         let moved = to_rows(take_channels(state, &self.moved));
@@ -110,6 +135,35 @@ impl Coupling {
         let sorted = self.merge.iter().enumerate().all(|(i, &j)| i == j);
         let merged = if sorted { merged } else { take_channels(merged, &self.merge) };
         (merged, sum_event(from_rows(log_slope, at)))
+    }
+
+    /// The checkerboard: the net sees the conditioning positions, the others blank; the transform moves the others.
+    fn apply_board(&self, state: Tensor<4>, context: Context<'_>, forward: bool) -> (Tensor<4>, Tensor<1>) {
+        let at = positions(&state);
+        let stays = self.stays(&state);
+        let moves = -stays.clone() + 1.0;
+        let raw = to_rows(self.net.forward(state.clone() * stays.clone(), context));
+        let rows = to_rows(state.clone());
+        let (moved, log_slope) = match forward {
+            true => self.config.transform.forward(rows, raw),
+            false => self.config.transform.inverse(rows, raw),
+        };
+        (state * stays + from_rows(moved, at) * moves.clone(), sum_event(from_rows(log_slope, at) * moves))
+    }
+
+    /// What the net sees of a state.
+    fn seen(&self, state: &Tensor<4>) -> Tensor<4> {
+        if !self.config.mask.is_spatial() {
+            return take_channels(state.clone(), &self.kept);
+        }
+        state.clone() * self.stays(state)
+    }
+
+    /// 1 where a position of the checkerboard conditions, `[1, h, w, 1]`.
+    fn stays(&self, state: &Tensor<4>) -> Tensor<4> {
+        let [_, h, w, _] = state.dims();
+        let board = TensorData::new(self.config.mask.board(h, w), [1, h, w, 1]).convert_dtype(state.dtype());
+        Tensor::from_data(board, (&state.device().without_autodiff(), state.dtype()))
     }
 }
 
@@ -128,5 +182,11 @@ impl Bijector for Coupling {
 
     fn boxed(&self) -> Box<dyn Bijector> {
         Box::new(self.clone())
+    }
+
+    /// Set the normalisations inside the network.
+    fn initialize(&mut self, x: &Tensor<4>, context: Context<'_>) {
+        let seen = self.seen(x);
+        self.net.initialize(&seen, context);
     }
 }

@@ -11,6 +11,8 @@ mod linear;
 mod lu_linear;
 pub(crate) mod permute;
 mod spline;
+mod split;
+mod squeeze;
 mod univariate;
 
 pub use actnorm::{ActNorm, Affine};
@@ -23,6 +25,8 @@ pub use elementwise::{Elementwise, ElementwiseMap};
 pub use linear::Linear;
 pub use lu_linear::LuLinear;
 pub use permute::Permute;
+pub use split::{Split, SplitConfig, SplitPrior};
+pub use squeeze::Squeeze;
 pub use univariate::{ScaleMap, Univariate};
 
 use crate::Parameters;

@@ -1,5 +1,6 @@
-//! Condition on the last axis alone, by a plain or a residual perceptron.
+//! Choose the network of a coupling: a plain or residual perceptron on the last axis alone, or a convolution.
 
+use super::convnet::ConvNet;
 use super::{Activation, Dense};
 use crate::Error;
 use crate::shape::{context_rows, from_rows, positions, to_rows};
@@ -29,6 +30,16 @@ pub enum ConditionerConfig {
         #[serde(default)]
         activation: Activation,
     },
+    /// Convolutions 3x3, 1x1, 3x3 with normalisations between them, as in Glow on pictures.
+    Conv {
+        /// Channels of the two hidden layers.
+        hidden: usize,
+        /// The nonlinearity.
+        #[serde(default)]
+        activation: Activation,
+    },
+    /// One 3x3 convolution, zero at the start: the prior of Glow's splits.
+    ZeroConv,
 }
 
 impl Default for ConditionerConfig {
@@ -41,7 +52,8 @@ impl ConditionerConfig {
     pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
         let (widths, least): (Vec<usize>, usize) = match self {
             ConditionerConfig::Mlp { hidden, .. } => (hidden.clone(), 1),
-            ConditionerConfig::Residual { hidden, .. } => (vec![*hidden], 1),
+            ConditionerConfig::Residual { hidden, .. } | ConditionerConfig::Conv { hidden, .. } => (vec![*hidden], 1),
+            ConditionerConfig::ZeroConv => (Vec::new(), 1),
         };
         match widths.iter().find(|&&width| !(least..=65_536).contains(&width)) {
             Some(width) => {
@@ -59,9 +71,10 @@ impl ConditionerConfig {
 pub struct Conditioner {
     config: ConditionerConfig,
     layers: Vec<Dense>,
+    conv: Option<ConvNet>,
 }
 
-crate::parameters!(Conditioner { layers });
+crate::parameters!(Conditioner { layers, conv });
 
 impl Conditioner {
     /// Random hidden layers, a last layer of zeros.
@@ -73,18 +86,24 @@ impl Conditioner {
         rng: &mut impl RngCore,
         device: &Device,
     ) -> Self {
+        let mut layers = Vec::new();
+        let mut conv = |hidden, activation| {
+            let net = ConvNet::new(inputs + context, hidden, outputs, activation, &mut *rng, device);
+            Self { config: config.clone(), layers: Vec::new(), conv: Some(net) }
+        };
         let widths = match config {
             ConditionerConfig::Mlp { hidden, .. } => hidden.clone(),
             ConditionerConfig::Residual { hidden, blocks, .. } => vec![*hidden; 1 + 2 * blocks],
+            ConditionerConfig::Conv { hidden, activation } => return conv(Some(*hidden), *activation),
+            ConditionerConfig::ZeroConv => return conv(None, Activation::default()),
         };
-        let mut layers = Vec::new();
         let mut width = inputs + context;
         for &next in &widths {
             layers.push(Dense::new(width, next, rng, device));
             width = next;
         }
         layers.push(Dense::zeros(width, outputs, device));
-        Self { config: config.clone(), layers }
+        Self { config: config.clone(), layers, conv: None }
     }
 
     /// Evaluate.
@@ -93,6 +112,9 @@ impl Conditioner {
         let mut rows = to_rows(x);
         if let Some(context) = context {
             rows = Tensor::cat(vec![rows, context_rows(context, at)], 1);
+        }
+        if let Some(conv) = &self.conv {
+            return conv.forward(from_rows(rows, at));
         }
         let (last, hidden) = self.layers.split_last().expect("a conditioner has at least its last layer");
         let rows = match &self.config {
@@ -106,8 +128,20 @@ impl Conditioner {
                     rows + pair[1].forward(inner)
                 })
             }
+            ConditionerConfig::Conv { .. } | ConditionerConfig::ZeroConv => rows,
         };
         from_rows(last.forward(rows), at)
+    }
+
+    /// Set data-dependent normalisations from a batch, once; perceptrons have none.
+    pub fn initialize(&mut self, x: &Tensor<4>, context: Option<&Tensor<2>>) {
+        let Some(conv) = &mut self.conv else { return };
+        let at = positions(x);
+        let x = match context {
+            Some(context) => from_rows(Tensor::cat(vec![to_rows(x.clone()), context_rows(context, at)], 1), at),
+            None => x.clone(),
+        };
+        conv.initialize(&x);
     }
 
     /// What rebuilds this network.

@@ -49,13 +49,7 @@ fn reordered(state: Tensor<4>, order: Option<&[usize]>) -> Tensor<4> {
 /// [`Error::Alignment`] for depths that do not exist, and for variables in different orders under [`Mismatch::Error`].
 pub fn align(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<(Vec<Pair>, Vec<String>)> {
     let (j, k) = (student.architecture().steps(), teacher.architecture().steps());
-    let even = |i: usize| (i, ((i * k) as f64 / j as f64).round().max(1.0) as usize);
-    let depths: Vec<(usize, usize)> = match &config.alignment {
-        AlignmentConfig::Even => (1..=j).map(even).collect(),
-        AlignmentConfig::Ends | AlignmentConfig::Levels => vec![(j, k)],
-        AlignmentConfig::Every(n) => (1..=j).filter(|i| i % n == 0 || *i == j).map(even).collect(),
-        AlignmentConfig::Pairs(pairs) => pairs.clone(),
-    };
+    let depths = depths(student, teacher, config)?;
     if depths.is_empty() {
         return Err(Error::alignment(
             "ilkd",
@@ -65,11 +59,20 @@ pub fn align(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<(
     }
     let mut notes = Vec::new();
     let mut pairs = Vec::new();
+    let (own, theirs) = (student.architecture().step_events()?, teacher.architecture().step_events()?);
     for (i, t) in depths {
         if !(1..=j).contains(&i) || !(1..=k).contains(&t) {
             let problem =
                 format!("pair ({i}, {t}) does not exist: the student has steps 1 to {j}, the teacher 1 to {k}");
             return Err(Error::alignment("ilkd", problem, "name steps that exist, counted from 1"));
+        }
+        if own[i - 1] != theirs[t - 1] {
+            let problem = format!(
+                "pair ({i}, {t}): the student's state is {:?} there, the teacher's {:?}",
+                own[i - 1],
+                theirs[t - 1]
+            );
+            return Err(Error::alignment("ilkd", problem, "pair steps of the same level"));
         }
         pairs.push(pair(student, teacher, (i, t), config.mismatch, &mut notes)?);
     }
@@ -89,7 +92,45 @@ pub fn align(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<(
             "name each student step once in distill.alignment",
         ));
     }
+    let ends = student.architecture().level_ends().into_iter().zip(teacher.architecture().level_ends());
+    let met = |end: (usize, usize)| pairs.iter().any(|pair| (pair.student, pair.teacher) == end);
+    if config.skd_form == SkdForm::Trajectory && config.skd > 0.0 && !ends.into_iter().all(met) {
+        return Err(Error::alignment(
+            "skd",
+            "the trajectory form needs a pair at the end of every level",
+            "set distill.alignment to even or levels, or name those pairs too",
+        ));
+    }
     Ok((pairs, notes))
+}
+
+/// The pairs of depths, level by level, counted from 1 over all levels.
+fn depths(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<Vec<(usize, usize)>> {
+    let count = |flow: &Flow| flow.architecture().levels.iter().map(Vec::len).collect::<Vec<_>>();
+    let (own, theirs) = (count(student), count(teacher));
+    let ends = (own.iter().sum(), theirs.iter().sum());
+    let every = match &config.alignment {
+        AlignmentConfig::Pairs(pairs) => return Ok(pairs.clone()),
+        AlignmentConfig::Ends => return Ok(vec![ends]),
+        AlignmentConfig::Levels => None,
+        AlignmentConfig::Auto => (own.len() == 1).then_some(1),
+        AlignmentConfig::Even => Some(1),
+        AlignmentConfig::Every(n) => Some(*n),
+    };
+    if own.len() != theirs.len() {
+        return Err(Error::alignment(
+            "ilkd",
+            format!("the student has {} levels, the teacher {}", own.len(), theirs.len()),
+            "give both the same number of levels, or name pairs of the same shape in distill.alignment",
+        ));
+    }
+    let (mut depths, mut before) = (Vec::new(), (0, 0));
+    for (j, k) in own.into_iter().zip(theirs) {
+        let even = |i: usize| (before.0 + i, before.1 + ((i * k) as f64 / j as f64).round().max(1.0) as usize);
+        depths.extend((1..=j).filter(|i| every.is_some_and(|n| i % n == 0) || *i == j).map(even));
+        before = (before.0 + j, before.1 + k);
+    }
+    Ok(depths)
 }
 
 /// The two ends: what LKD compares and SKD shares its noise at.

@@ -22,15 +22,17 @@ pub enum Distance {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlignmentConfig {
-    /// Student step `i` of `J` with teacher step `round(i K / J)`, the end included: 3 against 9 gives (1,3) (2,6) (3,9).
+    /// [`AlignmentConfig::Levels`] for flows of several levels (pictures), [`AlignmentConfig::Even`] for those of one (tables).
+    Auto,
+    /// Student step `i` of `J` with teacher step `round(i K / J)` of the same level, the end included: 3 against 9 gives (1,3) (2,6) (3,9).
     Even,
     /// The final states alone.
     Ends,
     /// Every n-th student step of [`AlignmentConfig::Even`], and the end.
     Every(usize),
-    /// The end of every level.
+    /// The end of every level, on the state before half of it leaves: everything that carries learned signal is in it.
     Levels,
-    /// Explicit pairs (student step, teacher step), counted from 1.
+    /// Explicit pairs (student step, teacher step), counted from 1 over all levels.
     Pairs(Vec<(usize, usize)>),
 }
 
@@ -97,16 +99,16 @@ pub enum Inheritance {
     Auto,
     /// The fixed permutations (and the row orders of LU layers) of the aligned teacher steps.
     Permutations,
-    /// All weights of these teacher steps, one for each student step, counted from 1; steps must have the same configuration.
+    /// All weights of these teacher steps, one for each student step, counted from 1 over all levels; steps must have the same configuration.
     Steps(Vec<usize>),
-    /// All weights of teacher steps spread evenly, the first and the last included.
+    /// All weights of teacher steps spread evenly over each level, the first and the last of it included.
     Spread,
     /// All weights of the teacher's last steps: of the last run of steps before which its variables stand in the order of the data (a MAF's
     /// blocks with as many reversals, modulo 2, before them as the student's), or are mixed.
     Last,
 }
 
-/// What distillation adds to the likelihood.
+/// What distillation adds to the likelihood, which counts in nats for tables and in bits per dimension for pictures.
 ///
 /// ```text
 /// L = (1 - sum) NLL(data) + lkd L_LKD + ilkd L_ILKD + skd L_SKD + teacher_samples NLL(samples of the teacher)
@@ -125,7 +127,7 @@ pub struct DistillConfig {
     pub teacher_samples: f64,
     /// Distance; default `l1`, as in the paper.
     pub distance: Distance,
-    /// Pairs of depths; default `even`.
+    /// Pairs of depths; default `auto`.
     pub alignment: AlignmentConfig,
     /// Pairs whose variables stand in different orders; default `reorder`.
     pub mismatch: Mismatch,
@@ -134,7 +136,7 @@ pub struct DistillConfig {
     /// Rows of noise per step for SKD and teacher samples, 0 for the batch size; default 0.
     pub noise_batch: usize,
     /// Teacher samples drawn once, before the first step, and used again and again; 0 draws fresh ones at every step (always so for
-    /// conditional flows); default 131072.
+    /// conditional flows); default 131072. The pool never holds more than 16,777,216 values (5,461 pictures of 32x32x3).
     pub pool: usize,
     /// Take the SKD term every n-th step only; default 1.
     pub skd_every: u64,
@@ -161,7 +163,7 @@ impl Default for DistillConfig {
             skd: 0.1,
             teacher_samples: 0.15,
             distance: Distance::L1,
-            alignment: AlignmentConfig::Even,
+            alignment: AlignmentConfig::Auto,
             mismatch: Mismatch::Reorder,
             skd_form: SkdForm::Inverse,
             noise_batch: 0,

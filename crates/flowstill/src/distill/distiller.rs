@@ -47,6 +47,17 @@ impl Distillation {
                 "use a teacher trained on the same columns",
             ));
         }
+        if (config.lkd > 0.0 || config.skd > 0.0 || config.teacher_samples > 0.0)
+            && student.latent_events() != teacher.latent_events()
+        {
+            let problem = format!(
+                "the student's latents have the shapes {:?}, the teacher's {:?}",
+                student.latent_events(),
+                teacher.latent_events()
+            );
+            let remedy = "give both flows the same number of levels, or use ilkd with pairs of the same shape";
+            return Err(Error::alignment("distillation", problem, remedy));
+        }
         let teacher = teacher.clone().constant();
         let mut notes = Vec::new();
         let ends = match config.lkd > 0.0 || config.skd > 0.0 {
@@ -63,10 +74,11 @@ impl Distillation {
             notes.extend(repairs);
         }
         notes.dedup();
-        let channels = own.event[2];
+        let events = own.step_events()?;
+        let projector = |pair: &Pair| Projector::new(events[pair.student - 1][2], &student.device());
         let projectors = match config.projection {
             Projection::None => Vec::new(),
-            Projection::Linear => pairs.iter().map(|_| Projector::new(channels, &student.device())).collect(),
+            Projection::Linear => pairs.iter().map(projector).collect(),
         };
         let identity = format!("{}-{:016x}", serde_json::to_string(config).unwrap_or_default(), teacher.fingerprint());
         let mut made =
@@ -107,10 +119,28 @@ impl Distillation {
         self.config.teacher_samples > 0.0 || (self.config.skd > 0.0 && self.config.skd_form == SkdForm::Inverse)
     }
 
-    /// The distance of the final latents.
+    /// The mean distance over all dimensions of the latents, those that left at a split included.
     fn lkd(&self, student: &Latents, teacher: &Latents) -> Tensor<1> {
-        let (s, t) = self.ends.in_common_order(student.levels[0].clone(), teacher.levels[0].clone());
-        self.config.distance.mean(s, t)
+        self.over_levels(student, teacher, |top, s, t| {
+            let (s, t) = if top { self.ends.in_common_order(s, t) } else { (s, t) };
+            self.config.distance.mean(s, t)
+        })
+    }
+
+    /// The mean over the levels of latents, each counted by its dimensions; the flag says which level is the last.
+    fn over_levels(
+        &self,
+        student: &Latents,
+        teacher: &Latents,
+        term: impl Fn(bool, Tensor<4>, Tensor<4>) -> Tensor<1>,
+    ) -> Tensor<1> {
+        let (all, levels) = (student.dimensions() as f64, student.levels.len());
+        let each = student.levels.iter().zip(&teacher.levels).enumerate().map(|(index, (s, t))| {
+            let own = s.dims()[1..].iter().product::<usize>() as f64;
+            let distance = term(index + 1 == levels, s.clone(), t.clone());
+            if levels == 1 { distance } else { distance * (own / all) }
+        });
+        each.reduce(|sum, next| sum + next).expect("latents have a level")
     }
 
     /// The mean distance of the aligned states.
@@ -139,8 +169,9 @@ impl Distillation {
     }
 
     /// The distance of what the two inverses make of the same noise.
-    fn skd_inverse(&self, student: &Flow, draw: &Draw, context: Option<&Tensor<2>>) -> Result<Option<Tensor<1>>> {
+    fn skd_inverse(&self, student: &Flow, draw: &Draw) -> Result<Option<Tensor<1>>> {
         let device = student.device();
+        let context = draw.context.as_ref();
         let mut noise = draw.noise.clone();
         let mut target = draw.samples.clone();
         let mut samples = self.student_samples(student, &noise, context)?;
@@ -149,7 +180,7 @@ impl Distillation {
         if good.is_empty() {
             return Ok(None);
         }
-        if good.len() < noise.uniform.len() {
+        if good.len() < noise.batch() {
             noise = select_noise(&noise, &good, &device);
             target = target.select(0, row_indices(&good, &device));
             let context = context.map(|c| c.clone().select(0, row_indices(&good, &device)));
@@ -165,16 +196,15 @@ impl Distillation {
         context: Option<&Tensor<2>>,
     ) -> Result<Tensor<4>> {
         let mut own = noise.clone();
-        own.normal = self.ends.to_student(own.normal);
-        Ok(student.inverse(&student.latents_from_noise(&own, 1.0), context)?.0)
+        own.normal = own.normal.into_iter().map(|level| self.ends.to_student(level)).collect();
+        Ok(student.inverse(&student.latents_from_noise(&own, self.config.temperature), context)?.0)
     }
 
     /// The distance between the noise and what the teacher makes of the student's sample from it.
     fn skd_cycle(&self, student: &Flow, batch: &Batch, step: u64) -> Result<Option<Tensor<1>>> {
         let rows = if batch.context.is_some() { batch.x.dims()[0] } else { self.noise_rows(batch.x.dims()[0]) };
         let mut rng = crate::random::stream(self.seed, "cycle noise", step);
-        let mut noise = crate::base::Noise::draw(rows, self.teacher.architecture().event, &mut rng, &student.device());
-        noise.normal = noise.normal * self.config.temperature;
+        let mut noise = crate::base::Noise::draw(rows, self.teacher.latent_events(), &mut rng, &student.device());
         let mut context = batch.context.clone();
         let mut samples = self.student_samples(student, &noise, context.as_ref())?;
         let good = rows_within(&samples, self.config.outlier);
@@ -188,8 +218,8 @@ impl Distillation {
             samples = self.student_samples(student, &noise, context.as_ref())?;
         }
         let (latents, _) = self.teacher.forward(samples, context.as_ref())?;
-        let wanted = self.teacher.latents_from_noise(&noise, 1.0);
-        Ok(Some(self.config.distance.mean_beyond_rounding(latents.levels[0].clone(), wanted.levels[0].clone())))
+        let wanted = self.teacher.latents_from_noise(&noise, self.config.temperature);
+        Ok(Some(self.over_levels(&latents, &wanted, |_, s, t| self.config.distance.mean_beyond_rounding(s, t))))
     }
 
     /// The mean distance between the teacher's states and what the student's blocks, inverted at the teacher's next state, make of them.
@@ -199,6 +229,10 @@ impl Distillation {
         let (mut from, mut before) = (0, x.clone());
         for pair in &self.pairs {
             let start = pair.to_student(theirs[pair.teacher - 1].clone());
+            if let Some(ended) = student.architecture().level_ends().iter().position(|end| *end == from) {
+                // A level begins with what the last one kept.
+                before = before.narrow(3, 0, student.architecture().splits[ended].kept());
+            }
             let back = student.inverse_steps(from..pair.student, start.clone(), context);
             terms.push(self.config.distance.mean_beyond_rounding(back, before));
             (from, before) = (pair.student, start);
@@ -214,7 +248,7 @@ impl Objective for Distillation {
         let context = batch.context.as_ref();
         let weight_of_nll = 1.0 - ramp * (1.0 - config.nll());
         let (latents, log_det, trace) = flow.forward_traced(batch.x.clone(), context)?;
-        let nll = -(flow.latent_log_prob(&latents) + log_det).mean();
+        let nll = batch.loss_of(flow, -(flow.latent_log_prob(&latents) + log_det).mean());
         let mut sum = nll.clone() * weight_of_nll;
         let mut terms = vec![("nll", nll)];
         let mut add = |name, weight: f64, term: Tensor<1>| {
@@ -254,12 +288,13 @@ impl Objective for Distillation {
             let pooled = self.pool.as_ref().map(|pool| pool.at(step));
             if let Some(draw) = pooled.or(fresh.as_ref()) {
                 if takes_skd(SkdForm::Inverse)
-                    && let Some(term) = self.skd_inverse(flow, draw, context)?
+                    && let Some(term) = self.skd_inverse(flow, draw)?
                 {
                     add("skd", config.skd, term);
                 }
                 if config.teacher_samples > 0.0 {
-                    let term = -flow.log_prob(draw.samples.clone(), context)?.mean();
+                    let term = -flow.log_prob(draw.samples.clone(), draw.context.as_ref())?.mean();
+                    let term = batch.loss_of(flow, term);
                     add("teacher_samples", config.teacher_samples, term);
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::{DistillConfig, Inheritance, align};
 use crate::bijectors::{BijectorConfig, Reordering};
-use crate::flows::Flow;
+use crate::flows::{Architecture, Flow};
 use crate::{Error, Parameters, Result, Role};
 use std::collections::HashMap;
 
@@ -11,9 +11,8 @@ use std::collections::HashMap;
 /// # Errors
 /// [`Error::Alignment`] if the steps named do not exist or have another configuration.
 pub fn prepare_student(student: Flow, teacher: &Flow, config: &DistillConfig) -> Result<(Flow, Vec<String>)> {
-    let (j, k) = (student.architecture().steps(), teacher.architecture().steps());
-    let spread = |i: usize| 1 + if j > 1 { ((i * (k - 1)) as f64 / (j - 1) as f64).round() as usize } else { k - 1 };
-    let spread: Vec<usize> = (0..j).map(spread).collect();
+    let j = student.architecture().steps();
+    let spread = spread_steps(student.architecture(), teacher.architecture());
     match &config.inherit {
         Inheritance::None => Ok((student, Vec::new())),
         Inheritance::Permutations => inherit_permutations(student, teacher, config),
@@ -28,10 +27,12 @@ pub fn prepare_student(student: Flow, teacher: &Flow, config: &DistillConfig) ->
             )),
         },
         Inheritance::Auto => {
-            let (own, theirs) = (&student.architecture().levels[0], &teacher.architecture().levels[0]);
-            let steps = match teacher.reordering_after(k) {
-                Reordering::Mixed => (j <= k).then_some(spread),
-                Reordering::Kept | Reordering::Permuted(_) => last_steps(teacher, j),
+            let (own, theirs) = (flat(student.architecture()), flat(teacher.architecture()));
+            let (own_levels, levels) = (&student.architecture().levels, &teacher.architecture().levels);
+            let fits = own_levels.iter().zip(levels).all(|(own, theirs)| own.len() <= theirs.len());
+            let steps = match teacher.reordering_after(theirs.len()) {
+                Reordering::Kept | Reordering::Permuted(_) if levels.len() == 1 => last_steps(teacher, j),
+                _ => (fits && own_levels.len() == levels.len()).then_some(spread),
             };
             match steps {
                 Some(steps) if own.iter().zip(&steps).all(|(own, &t)| *own == theirs[t - 1]) => {
@@ -41,6 +42,25 @@ pub fn prepare_student(student: Flow, teacher: &Flow, config: &DistillConfig) ->
             }
         }
     }
+}
+
+/// The steps of all levels in one list.
+fn flat(architecture: &Architecture) -> Vec<&BijectorConfig> {
+    architecture.levels.iter().flatten().collect()
+}
+
+/// Steps spread over each level, the first and the last of it included, from 1 over all levels. Levels that only one flow has are left out.
+fn spread_steps(student: &Architecture, teacher: &Architecture) -> Vec<usize> {
+    let (mut steps, mut before) = (Vec::new(), 1);
+    for (own, theirs) in student.levels.iter().zip(&teacher.levels) {
+        let (j, k) = (own.len(), theirs.len());
+        // A level of one step takes the last; where that has another form (a squeeze in front), its first.
+        let single = if own.first() == theirs.last() { k.saturating_sub(1) } else { 0 };
+        let spread = |i: usize| if j > 1 { (i * (k - 1)) as f64 / (j - 1) as f64 } else { single as f64 };
+        steps.extend((0..j).map(|i| before + spread(i).round() as usize));
+        before += k;
+    }
+    steps
 }
 
 /// The last `count` consecutive steps, from 1, that a student's first step may stand for: what enters them is in the data's order, or mixed.
@@ -53,7 +73,8 @@ fn last_steps(teacher: &Flow, count: usize) -> Option<Vec<usize>> {
 
 fn inherit_steps(mut student: Flow, teacher: &Flow, steps: &[usize]) -> Result<(Flow, Vec<String>)> {
     let refuse = |problem: String, remedy: &str| Err(Error::alignment("inherit", problem, remedy));
-    let (own, theirs) = (student.architecture().levels[0].clone(), &teacher.architecture().levels[0]);
+    let own_architecture = student.architecture().clone();
+    let (own, theirs) = (flat(&own_architecture), flat(teacher.architecture()));
     if steps.len() != own.len() {
         return refuse(
             format!("{} teacher steps for a student of {}", steps.len(), own.len()),
@@ -78,11 +99,19 @@ fn inherit_steps(mut student: Flow, teacher: &Flow, steps: &[usize]) -> Result<(
         }
     }
     let values: HashMap<String, Vec<f32>> = teacher.params().into_iter().map(|(name, p)| (name, p.values())).collect();
-    let same_base = student.architecture().base == teacher.architecture().base;
+    let (own, theirs) = (&own_architecture, teacher.architecture());
+    let same_base = own.base == theirs.base && student.latent_events().last() == teacher.latent_events().last();
+    let same_split = |level: usize| own.splits.get(level).is_some_and(|split| theirs.splits.get(level) == Some(split));
     for (name, param) in student.params_mut().into_iter().filter(|(_, p)| p.role() != Role::Constant) {
         let source = match step_of(&name) {
-            Some((i, rest)) => Some(format!("levels.0.steps.{}.{rest}", steps[i] - 1)),
-            None => same_base.then(|| name.clone()),
+            Some((level, place, rest)) => {
+                let step = own.levels[..level].iter().map(Vec::len).sum::<usize>() + place;
+                theirs.locate(steps[step]).map(|(level, place)| format!("levels.{level}.steps.{place}.{rest}"))
+            }
+            None => match name.strip_prefix("levels.").and_then(|rest| rest.split_once('.')?.0.parse().ok()) {
+                Some(level) => same_split(level).then(|| name.clone()),
+                None => same_base.then(|| name.clone()),
+            },
         };
         if let Some(values) = source.and_then(|source| values.get(&source)) {
             param.set_values(values.clone());
@@ -91,10 +120,11 @@ fn inherit_steps(mut student: Flow, teacher: &Flow, steps: &[usize]) -> Result<(
     Ok((student, vec![format!("the student starts from the teacher's steps {steps:?}")]))
 }
 
-/// The step (from 0) that a parameter of the one level belongs to, and its name within the step.
-fn step_of(name: &str) -> Option<(usize, &str)> {
-    let (index, rest) = name.strip_prefix("levels.0.steps.")?.split_once('.')?;
-    Some((index.parse().ok()?, rest))
+/// The level and the step of it (from 0) that a parameter belongs to, and its name within the step.
+fn step_of(name: &str) -> Option<(usize, usize, &str)> {
+    let (level, rest) = name.strip_prefix("levels.")?.split_once('.')?;
+    let (index, rest) = rest.strip_prefix("steps.")?.split_once('.')?;
+    Some((level.parse().ok()?, index.parse().ok()?, rest))
 }
 
 fn inherit_permutations(student: Flow, teacher: &Flow, config: &DistillConfig) -> Result<(Flow, Vec<String>)> {
@@ -104,8 +134,15 @@ fn inherit_permutations(student: Flow, teacher: &Flow, config: &DistillConfig) -
     let mut architecture = student.architecture().clone();
     let mut copied = 0;
     for pair in &pairs {
-        let source = &teacher.architecture().levels[0][pair.teacher - 1];
-        copied += copy_permutations(&mut architecture.levels[0][pair.student - 1], source);
+        let at = |architecture: &Architecture, step| {
+            architecture
+                .locate(step)
+                .ok_or_else(|| Error::alignment("inherit", "a step that does not exist", "name steps that exist"))
+        };
+        let ((level, place), (from, from_place)) =
+            (at(&architecture, pair.student)?, at(teacher.architecture(), pair.teacher)?);
+        let source = &teacher.architecture().levels[from][from_place];
+        copied += copy_permutations(&mut architecture.levels[level][place], source);
     }
     let mut rebuilt = Flow::new(&architecture, 0, &student.device())?;
     for ((_, to), (_, from)) in rebuilt.params_mut().into_iter().zip(student.params()) {
@@ -116,9 +153,14 @@ fn inherit_permutations(student: Flow, teacher: &Flow, config: &DistillConfig) -
     let values: HashMap<String, Vec<f32>> =
         teacher.params().into_iter().filter(|(name, _)| fixed(name)).map(|(name, p)| (name, p.values())).collect();
     for (name, param) in rebuilt.params_mut().into_iter().filter(|(name, _)| fixed(name)) {
-        let Some((i, rest)) = step_of(&name) else { continue };
-        let Some(pair) = pairs.iter().find(|pair| pair.student == i + 1) else { continue };
-        if let Some(values) = values.get(&format!("levels.0.steps.{}.{rest}", pair.teacher - 1)) {
+        let Some((level, place, rest)) = step_of(&name) else { continue };
+        let is_it = |pair: &&super::Pair| architecture.locate(pair.student) == Some((level, place));
+        let Some((level, place)) =
+            pairs.iter().find(is_it).and_then(|pair| teacher.architecture().locate(pair.teacher))
+        else {
+            continue;
+        };
+        if let Some(values) = values.get(&format!("levels.{level}.steps.{place}.{rest}")) {
             param.set_values(values.clone());
             copied += 1;
         }

@@ -13,7 +13,12 @@ use rand::seq::SliceRandom;
 pub(super) struct Draw {
     pub(super) noise: Noise,
     pub(super) samples: Tensor<4>,
+    /// The conditioning rows of the samples.
+    pub(super) context: Option<Tensor<2>>,
 }
+
+/// Values of noise that a pool holds at most: 64 MiB.
+const MOST_VALUES: usize = 1 << 24;
 
 /// Draws that are used again and again, one whole draw per step: rows keep their places, so that a copied student computes what the teacher
 /// computed, bit for bit.
@@ -32,6 +37,7 @@ impl Pool {
         each: usize,
         seed: u64,
     ) -> Result<(Self, usize)> {
+        let rows = rows.min((MOST_VALUES / teacher.architecture().dimensions()).max(each));
         let mut dropped = 0;
         let mut draws = Vec::new();
         for index in 0..rows.div_ceil(each) {
@@ -60,23 +66,21 @@ pub(super) fn draw(
     counter: u64,
     context: Option<&Tensor<2>>,
 ) -> Result<Draw> {
-    let event = teacher.architecture().event;
     let device = teacher.device();
-    let mut noise = Noise::draw(rows, event, &mut random::stream(seed, "distillation noise", counter), &device);
-    if config.temperature != 1.0 {
-        noise.normal = noise.normal * config.temperature;
-    }
+    let mut rng = random::stream(seed, "distillation noise", counter);
+    let mut noise = Noise::draw(rows, teacher.latent_events(), &mut rng, &device);
+    let mut context = context.cloned();
     loop {
-        let latents = teacher.latents_from_noise(&noise, 1.0);
-        let samples = teacher.inverse(&latents, context)?.0;
+        let latents = teacher.latents_from_noise(&noise, config.temperature);
+        let samples = teacher.inverse(&latents, context.as_ref())?.0;
         let good = rows_within(&samples, config.outlier);
-        if good.len() == noise.uniform.len() {
-            return Ok(Draw { noise, samples: samples.without_autodiff() });
+        if good.len() == noise.batch() {
+            return Ok(Draw { noise, samples: samples.without_autodiff(), context });
         }
-        if good.is_empty() || context.is_some() && good.len() < rows {
+        if good.is_empty() {
             return Err(Error::NotFinite {
                 what: "samples of the teacher".into(),
-                problem: format!("{} of {rows} are not finite or past {}", rows - good.len(), config.outlier),
+                problem: format!("{rows} of {rows} are not finite or past {}", config.outlier),
                 remedy:
                     "raise distill.outlier, lower distill.temperature, or train the teacher with bounded log-scales"
                         .into(),
@@ -84,13 +88,14 @@ pub(super) fn draw(
         }
         // The teacher runs again on what is left: its numbers must not depend on rows that the student never sees.
         noise = select_noise(&noise, &good, &device);
+        context = context.map(|context| context.select(0, row_indices(&good, &device)));
     }
 }
 
 /// Keep some rows of the noise.
 pub(super) fn select_noise(noise: &Noise, rows: &[usize], device: &Device) -> Noise {
     Noise {
-        normal: noise.normal.clone().select(0, row_indices(rows, device)),
+        normal: noise.normal.iter().map(|level| level.clone().select(0, row_indices(rows, device))).collect(),
         uniform: rows.iter().map(|&row| noise.uniform[row]).collect(),
     }
 }

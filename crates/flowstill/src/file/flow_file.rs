@@ -3,6 +3,7 @@
 use super::{Store, StoredTensors};
 use crate::flows::{Architecture, Flow};
 use crate::model::{Model, Standardization};
+use crate::pictures::PictureScaling;
 use crate::{Error, Parameters, Result, Role};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,8 @@ pub struct SplitFacts {
 struct Document {
     architecture: Architecture,
     standardization: Standardization,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pictures: Option<PictureScaling>,
     conventions: Conventions,
     facts: TrainingFacts,
 }
@@ -108,6 +111,7 @@ pub fn save(model: &Model, path: &Path) -> Result<()> {
     let document = Document {
         architecture: model.flow.architecture().clone(),
         standardization: model.standardization.clone(),
+        pictures: model.pictures,
         conventions: Conventions::default(),
         facts,
     };
@@ -139,5 +143,9 @@ pub fn load(path: &Path, device: &Device) -> Result<Model> {
         return Err(Error::file(path, format!("tensor {extra} belongs to no layer"), "update flowstill"));
     }
     document.standardization.check(flow.architecture(), path)?;
-    Ok(Model { flow, standardization: document.standardization, facts: document.facts })
+    if let Some(scaling) = &document.pictures {
+        scaling.check().map_err(|error| Error::file(path, error.to_string(), "write the file again"))?;
+    }
+    let Document { standardization, pictures, facts, .. } = document;
+    Ok(Model { flow, standardization, pictures, facts })
 }

@@ -1,7 +1,7 @@
 //! Describe a whole flow as data: what a flow file stores beside the weights.
 
 use crate::base::BaseConfig;
-use crate::bijectors::{BijectorConfig, Reordering};
+use crate::bijectors::{BijectorConfig, Reordering, SplitConfig};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +15,20 @@ pub struct Architecture {
     pub context: usize,
     /// The steps of every level, data side first.
     pub levels: Vec<Vec<BijectorConfig>>,
-    /// The density of the latents.
+    /// What lets half of the channels leave after each level but the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<SplitConfig>,
+    /// The density of the latents of the last level; what leaves at a split meets the standard normal.
     pub base: BaseConfig,
 }
+
+/// Values of one sample that no honest flow reaches; keeps a forged file from asking for the whole memory.
+const MOST_DIMENSIONS: usize = 1 << 24;
 
 impl Architecture {
     /// One level over the columns of a table.
     pub fn table(columns: usize, context: usize, steps: Vec<BijectorConfig>, base: BaseConfig) -> Self {
-        Self { event: [1, 1, columns], context, levels: vec![steps], base }
+        Self { event: [1, 1, columns], context, levels: vec![steps], splits: Vec::new(), base }
     }
 
     /// The number of dimensions of one sample.
@@ -35,35 +41,106 @@ impl Architecture {
         self.levels.iter().map(Vec::len).sum()
     }
 
+    /// Whether samples are pictures; their likelihood is reported in bits per dimension.
+    pub fn is_picture(&self) -> bool {
+        self.event[0] * self.event[1] > 1
+    }
+
+    /// What turns nats per sample into the unit that a training minimises: nats for tables, bits per dimension for pictures (so that
+    /// distillation weights mean the same for any size of picture, as in the distillation paper's code).
+    pub fn unit_of_loss(&self) -> f64 {
+        if self.is_picture() { 1.0 / (self.dimensions() as f64 * std::f64::consts::LN_2) } else { 1.0 }
+    }
+
+    /// The level and the place within it (both from 0) of step `step` (from 1), counted over all levels.
+    pub fn locate(&self, step: usize) -> Option<(usize, usize)> {
+        let mut left = step.checked_sub(1)?;
+        for (level, steps) in self.levels.iter().enumerate() {
+            if left < steps.len() {
+                return Some((level, left));
+            }
+            left -= steps.len();
+        }
+        None
+    }
+
+    /// The last step of every level, counted from 1 over all levels.
+    pub fn level_ends(&self) -> Vec<usize> {
+        let count = |total: &mut usize, level: &Vec<BijectorConfig>| {
+            *total += level.len();
+            Some(*total)
+        };
+        self.levels.iter().scan(0, count).collect()
+    }
+
+    /// The shape after each step, over all levels.
+    pub(crate) fn step_events(&self) -> Result<Vec<[usize; 3]>> {
+        let (mut event, mut out) = (self.event, Vec::new());
+        for (index, level) in self.levels.iter().enumerate() {
+            for step in level {
+                event = step.output_event(event, self.context)?;
+                out.push(event);
+            }
+            if let Some(split) = self.splits.get(index) {
+                event[2] = split.kept();
+            }
+        }
+        Ok(out)
+    }
+
+    /// The shape of the latents of every level.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the layers do not fit together.
+    pub fn latent_events(&self) -> Result<Vec<[usize; 3]>> {
+        let mut event = self.event;
+        let mut out = Vec::new();
+        for (index, level) in self.levels.iter().enumerate() {
+            event = level.iter().try_fold(event, |event, step| step.output_event(event, self.context))?;
+            match self.splits.get(index) {
+                Some(split) => {
+                    out.push([event[0], event[1], event[2].saturating_sub(split.kept())]);
+                    event[2] = split.kept();
+                }
+                None => out.push(event),
+            }
+        }
+        Ok(out)
+    }
+
     pub(super) fn check(&self) -> Result<()> {
-        if self.event.contains(&0) {
-            return Err(Error::config("event", format!("shape {:?}", self.event), "every length must be at least 1"));
+        let size = self.event.iter().try_fold(1_usize, |size, &length| size.checked_mul(length));
+        if self.event.contains(&0) || size.is_none_or(|size| size > MOST_DIMENSIONS) {
+            let expected = format!("use lengths of at least 1 and at most {MOST_DIMENSIONS} values");
+            return Err(Error::config("event", format!("shape {:?}", self.event), expected));
         }
-        if self.levels.len() != 1 {
-            return Err(Error::config(
-                "levels",
-                format!("{} levels", self.levels.len()),
-                "a flow on tables has exactly 1",
-            ));
+        if self.levels.is_empty() || self.splits.len() + 1 != self.levels.len() {
+            let got = format!("{} levels and {} splits", self.levels.len(), self.splits.len());
+            return Err(Error::config("levels", got, "give at least 1 level, and a split after each but the last"));
         }
-        let channels = self.event[2];
-        for (index, step) in self.levels.iter().flatten().enumerate() {
-            check_channels(step, channels, index + 1)?;
+        let mut event = self.event;
+        let mut number = 0;
+        for (index, level) in self.levels.iter().enumerate() {
+            for step in level {
+                number += 1;
+                event = step.output_event(event, self.context).map_err(|error| match error {
+                    Error::Shape { what, expected, got } => {
+                        Error::shape(format!("step {number} of the flow, {what}"), expected, got)
+                    }
+                    other => other,
+                })?;
+            }
+            if let Some(split) = self.splits.get(index) {
+                if split.channels != event[2] || split.context != self.context {
+                    let expected = format!("{} channels and {} conditioning values", event[2], self.context);
+                    let got = format!("{} and {}", split.channels, split.context);
+                    return Err(Error::shape(format!("split after level {}", index + 1), expected, got));
+                }
+                split.check()?;
+                event[2] = split.kept();
+            }
         }
         Ok(())
-    }
-}
-
-fn check_channels(config: &BijectorConfig, channels: usize, step: usize) -> Result<()> {
-    match config {
-        BijectorConfig::Chain { steps } => steps.iter().try_for_each(|part| check_channels(part, channels, step)),
-        BijectorConfig::Inverted { inner } => check_channels(inner, channels, step),
-        other => match other.channels() {
-            Some(own) if own != channels => {
-                Err(Error::shape(format!("step {step} of the flow"), format!("{channels} channels"), format!("{own}")))
-            }
-            _ => Ok(()),
-        },
     }
 }
 

@@ -3,7 +3,7 @@
 use super::architecture::reordering_after;
 use super::{Architecture, Latents, Trace};
 use crate::base::{Base, Noise};
-use crate::bijectors::{Bijector, Context, Reordering, build_all};
+use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
 use crate::param::{Param, Parameters};
 use crate::shape::zero_log_det;
 use crate::{Error, Result, random};
@@ -14,14 +14,20 @@ use rand::RngCore;
 #[derive(Clone, Debug)]
 pub struct Level {
     steps: Vec<Box<dyn Bijector>>,
+    split: Option<Split>,
 }
 
-crate::parameters!(Level { steps });
+crate::parameters!(Level { steps, split });
 
 impl Level {
     /// The steps, data side first.
     pub fn steps(&self) -> &[Box<dyn Bijector>] {
         &self.steps
+    }
+
+    /// What lets half of the channels leave after the last step; none on the last level.
+    pub fn split(&self) -> Option<&Split> {
+        self.split.as_ref()
     }
 }
 
@@ -34,6 +40,8 @@ pub struct Flow {
     architecture: Architecture,
     levels: Vec<Level>,
     base: Base,
+    /// The shape of each level's latents.
+    latent_events: Vec<[usize; 3]>,
 }
 
 crate::parameters!(Flow { levels, base });
@@ -47,11 +55,15 @@ impl Flow {
         architecture.check()?;
         let mut rng = random::stream(seed, "weights", 0);
         let mut levels = Vec::new();
-        for level in &architecture.levels {
-            levels.push(Level { steps: build_all(level, &mut rng, device)? });
+        for (index, level) in architecture.levels.iter().enumerate() {
+            let steps = build_all(level, &mut rng, device)?;
+            let split = architecture.splits.get(index).map(|split| Split::new(split, &mut rng, device)).transpose()?;
+            levels.push(Level { steps, split });
         }
-        let base = Base::new(&architecture.base, architecture.event, &mut rng, device)?;
-        Ok(Self { architecture: architecture.clone(), levels, base })
+        let latent_events = architecture.latent_events()?;
+        let top = *latent_events.last().expect("a checked architecture has a level");
+        let base = Base::new(&architecture.base, top, &mut rng, device)?;
+        Ok(Self { architecture: architecture.clone(), levels, base, latent_events })
     }
 
     /// What rebuilds this flow, weights aside.
@@ -79,9 +91,25 @@ impl Flow {
         self.params().iter().filter(|(_, p)| p.is_trainable()).map(|(_, p)| p.len()).sum()
     }
 
-    /// The order of the channels after the first `steps` steps, relative to the data.
+    /// The shape (height, width, channels) of the latents of every level.
+    pub fn latent_events(&self) -> &[[usize; 3]] {
+        &self.latent_events
+    }
+
+    /// The order of the channels after the first `steps` steps (over all levels), relative to the data; what was permuted on an earlier level
+    /// counts as mixed.
     pub fn reordering_after(&self, steps: usize) -> Reordering {
-        reordering_after(&self.levels[0].steps, steps)
+        let (mut left, mut order) = (steps, Reordering::Kept);
+        for level in &self.levels {
+            let here = reordering_after(&level.steps, left);
+            order = match (order, left) {
+                (Reordering::Kept, _) => here,
+                (order, 0) => order,
+                _ => Reordering::Mixed,
+            };
+            left = left.saturating_sub(level.steps.len());
+        }
+        order
     }
 
     fn check(&self, dims: [usize; 4], context: Context<'_>) -> Result<()> {
@@ -132,6 +160,7 @@ impl Flow {
         self.check(x.dims(), context)?;
         let mut total = zero_log_det(&x);
         let mut state = x;
+        let mut latents = Vec::with_capacity(self.levels.len());
         for level in &self.levels {
             let mut states = Vec::new();
             for step in &level.steps {
@@ -145,8 +174,15 @@ impl Flow {
             if let Some(trace) = trace.as_mut() {
                 trace.states.push(states);
             }
+            if let Some(split) = &level.split {
+                let (kept, eps, log_det) = split.forward(state, context);
+                total = total + log_det;
+                latents.push(eps);
+                state = kept;
+            }
         }
-        Ok((Latents::single(state), total))
+        latents.push(state);
+        Ok((Latents { levels: latents }, total))
     }
 
     /// Latents to data, with `log |det dz/dx|` at the result, `[batch]`, in nats.
@@ -154,18 +190,44 @@ impl Flow {
     /// # Errors
     /// [`Error::Shape`] if a level or `context` does not fit.
     pub fn inverse(&self, latents: &Latents, context: Context<'_>) -> Result<(Tensor<4>, Tensor<1>)> {
-        let [z] = latents.levels.as_slice() else {
-            return Err(Error::shape("latents", "1 level", format!("{} levels", latents.levels.len())));
-        };
-        self.check(z.dims(), context)?;
-        let start = (z.clone(), zero_log_det(z));
-        Ok(self.levels.iter().rev().flat_map(|level| level.steps.iter().rev()).fold(start, |(state, total), step| {
-            let (state, log_det) = step.inverse(state, context);
-            (state, total + log_det)
-        }))
+        let batch = self.check_latents(latents, context)?;
+        let mut state = latents.levels[self.levels.len() - 1].clone();
+        let mut total = zero_log_det(&state);
+        debug_assert_eq!(state.dims()[0], batch);
+        for (index, level) in self.levels.iter().enumerate().rev() {
+            if let Some(split) = &level.split {
+                let (joined, log_det) = split.inverse(state, latents.levels[index].clone(), context);
+                total = total + log_det;
+                state = joined;
+            }
+            for step in level.steps.iter().rev() {
+                let (before, log_det) = step.inverse(state, context);
+                total = total + log_det;
+                state = before;
+            }
+        }
+        Ok((state, total))
     }
 
-    /// Undo the steps of a range (counted from 0) alone, without the log-det; shapes are the caller's care.
+    fn check_latents(&self, latents: &Latents, context: Context<'_>) -> Result<usize> {
+        if latents.levels.len() != self.levels.len() {
+            let expected = format!("{} levels", self.levels.len());
+            return Err(Error::shape("latents", expected, format!("{} levels", latents.levels.len())));
+        }
+        let batch = latents.batch();
+        for (level, (z, event)) in latents.levels.iter().zip(&self.latent_events).enumerate() {
+            let [own, shape @ ..] = z.dims();
+            if own != batch || shape != *event {
+                let what = format!("latents of level {}", level + 1);
+                return Err(Error::shape(what, format!("[{batch}, {event:?}]"), format!("{:?}", z.dims())));
+            }
+        }
+        let [h, w, c] = self.architecture.event;
+        self.check([batch, h, w, c], context)?;
+        Ok(batch)
+    }
+
+    /// Undo the steps of a range (counted from 0 over all levels, all of one level) alone, without the log-det; shapes are the caller's care.
     pub(crate) fn inverse_steps(
         &self,
         range: std::ops::Range<usize>,
@@ -195,7 +257,8 @@ impl Flow {
 
     /// Log-density of latents under the base, `[batch]`, in nats.
     pub fn latent_log_prob(&self, latents: &Latents) -> Tensor<1> {
-        self.base.log_prob(&latents.levels[0])
+        let (top, lower) = latents.levels.split_last().expect("latents have a level");
+        lower.iter().fold(self.base.log_prob(top), |sum, level| sum + Base::standard_log_prob(level))
     }
 
     /// Draw `count` samples; with a context, one sample for each of its rows.
@@ -223,15 +286,23 @@ impl Flow {
         context: Context<'_>,
         rng: &mut impl RngCore,
     ) -> Result<(Tensor<4>, Tensor<1>)> {
-        let noise = Noise::draw(count, self.architecture.event, rng, &self.device());
+        let noise = self.draw_noise(count, rng);
         let latents = self.latents_from_noise(&noise, temperature);
         let (x, log_det) = self.inverse(&latents, context)?;
         Ok((x, self.latent_log_prob(&latents) + log_det))
     }
 
-    /// Shape shared noise into this flow's latents.
+    /// Noise for `count` samples, on this flow's device.
+    pub fn draw_noise(&self, count: usize, rng: &mut impl RngCore) -> Noise {
+        Noise::draw(count, &self.latent_events, rng, &self.device())
+    }
+
+    /// Shape shared noise into this flow's latents, every level at the same temperature.
     pub fn latents_from_noise(&self, noise: &Noise, temperature: f64) -> Latents {
-        Latents::single(self.base.shape_noise(noise, temperature))
+        let (top, lower) = noise.normal.split_last().expect("noise has a level");
+        let lower = lower.iter().map(|level| level.clone() * temperature);
+        let top = self.base.shape_noise(top, &noise.uniform, temperature);
+        Latents { levels: lower.chain([top]).collect() }
     }
 
     /// Set data-dependent parameters (ActNorm, first statistics of BatchNorm) from one batch; what was set before stays.
@@ -258,9 +329,14 @@ impl Flow {
 
     fn pass(&mut self, x: &Tensor<4>, context: Context<'_>, mut visit: impl FnMut(&mut Box<dyn Bijector>, &Tensor<4>)) {
         let mut state = x.clone();
-        for step in self.levels.iter_mut().flat_map(|level| &mut level.steps) {
-            visit(step, &state);
-            state = step.forward(state, context).0;
+        for level in &mut self.levels {
+            for step in &mut level.steps {
+                visit(step, &state);
+                state = step.forward(state, context).0;
+            }
+            if let Some(split) = &level.split {
+                state = split.forward(state, context).0;
+            }
         }
     }
 

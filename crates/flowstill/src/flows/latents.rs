@@ -16,6 +16,11 @@ impl Latents {
         Self { levels: vec![z] }
     }
 
+    /// Values per sample, over all levels.
+    pub fn dimensions(&self) -> usize {
+        self.levels.iter().map(|level| level.dims()[1..].iter().product::<usize>()).sum()
+    }
+
     /// The samples in the batch.
     pub fn batch(&self) -> usize {
         self.levels.first().map_or(0, |level| level.dims()[0])

@@ -36,6 +36,22 @@ impl FlowConfig {
         }
     }
 
+    /// The flow over pictures of shape `event` (height, width, channels) with `context` conditioning values.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) names the setting that is out of range, or a family that has no form for pictures.
+    pub fn assemble_picture(&self, event: [usize; 3], context: usize) -> Result<Architecture> {
+        match self {
+            FlowConfig::Glow(config) => config.assemble_picture(event, context),
+            FlowConfig::Realnvp(config) => config.assemble_picture(event, context),
+            other => Err(crate::Error::config(
+                "kind",
+                format!("{} has no form for pictures", other.kind()),
+                "use glow (with a spline as its transform, if you like) or realnvp",
+            )),
+        }
+    }
+
     /// The family's name, as in recipes.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -9,28 +9,26 @@ use burn::tensor::Tensor;
 use std::fmt::{Debug, Formatter, Result};
 use std::sync::Arc;
 
-type Pullback = dyn Fn(Tensor<1>) -> (Tensor<1>, Tensor<1>) + Send + Sync;
+type Pullback<const N: usize> = dyn Fn(Tensor<1>) -> [Tensor<1>; N] + Send + Sync;
 
 #[derive(Clone)]
-struct State(Arc<Pullback>);
+struct State<const N: usize>(Arc<Pullback<N>>);
 
-impl Debug for State {
+impl<const N: usize> Debug for State<N> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         formatter.write_str("pullback")
     }
 }
 
 #[derive(Debug)]
-struct Node;
+struct Node<const N: usize>;
 
-impl Backward<Flex, 2> for Node {
-    type State = State;
+impl<const N: usize> Backward<Flex, N> for Node<N> {
+    type State = State<N>;
 
-    fn backward(self, ops: Ops<State, 2>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+    fn backward(self, ops: Ops<State<N>, N>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let gradient = Tensor::<1>::from_primitive::<Flex>(grads.consume::<Flex>(&ops.node));
-        let (first, second) = (ops.state.0)(gradient);
-        let [parent_1, parent_2] = ops.parents;
-        for (parent, gradient) in [(parent_1, first), (parent_2, second)] {
+        for (parent, gradient) in ops.parents.into_iter().zip((ops.state.0)(gradient)) {
             if let Some(parent) = parent {
                 let gradient = gradient.try_into_primitive::<Flex>().expect("a pullback answers on the CPU device");
                 grads.register::<Flex>(parent.id, gradient);
@@ -44,21 +42,19 @@ pub fn supports(tensor: &Tensor<1>) -> bool {
     tensor.is_autodiff() && tensor.clone().try_into_primitive::<Autodiff<Flex>>().is_ok()
 }
 
-/// The value `output`, standing on the tape as a function of `first` and `second` whose gradients `pullback` computes.
+/// The value `output`, standing on the tape as a function of `inputs`, whose gradients `pullback` computes.
 ///
 /// `output` and what the pullback receives and returns carry no autodiff; the pullback may run an autodiff of its own.
-/// Check [`supports`] on both inputs first.
-pub fn with_pullback(
-    first: Tensor<1>,
-    second: Tensor<1>,
+/// Check [`supports`] on all inputs first.
+pub fn with_pullback<const N: usize>(
+    inputs: [Tensor<1>; N],
     output: Tensor<1>,
-    pullback: impl Fn(Tensor<1>) -> (Tensor<1>, Tensor<1>) + Send + Sync + 'static,
+    pullback: impl Fn(Tensor<1>) -> [Tensor<1>; N] + Send + Sync + 'static,
 ) -> Tensor<1> {
-    let first = first.try_into_primitive::<Autodiff<Flex>>().expect("checked by supports()");
-    let second = second.try_into_primitive::<Autodiff<Flex>>().expect("checked by supports()");
+    let primitive = |input: Tensor<1>| input.try_into_primitive::<Autodiff<Flex>>().expect("checked by supports()");
+    let nodes = inputs.map(|input| primitive(input).node());
     let output = output.try_into_primitive::<Flex>().expect("the output lives where the inputs do");
-    let nodes = [first.node(), second.node()];
-    let tracked = match Node.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+    let tracked = match Node::<N>.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish(State(Arc::new(pullback)), output),
         OpsKind::UnTracked(prepared) => prepared.finish(output),
     };

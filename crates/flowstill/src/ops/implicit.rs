@@ -34,8 +34,9 @@ pub(crate) fn inverse(
     let (x, log_slope) = problem.layer.fixed_point_rows(z.without_autodiff(), problem.context.as_ref());
     let output =
         Tensor::cat(vec![x.clone().reshape([rows * channels]), log_slope.clone().reshape([rows * channels])], 0);
-    let pullback = move |gradient: Tensor<1>| problem.pullback(x.clone(), log_slope.clone(), gradient);
-    let output = with_pullback(inputs, weights, output, pullback);
+    let pullback =
+        move |gradient: Tensor<1>| <[Tensor<1>; 2]>::from(problem.pullback(x.clone(), log_slope.clone(), gradient));
+    let output = with_pullback([inputs, weights], output, pullback);
     let part =
         |index: usize| output.clone().narrow(0, index * rows * channels, rows * channels).reshape([rows, channels]);
     Some((part(0), part(1)))

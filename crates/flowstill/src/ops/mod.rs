@@ -3,3 +3,4 @@
 pub mod custom;
 pub mod dense;
 pub mod implicit;
+pub mod patches;

@@ -1,5 +1,7 @@
-//! Feed rows to a training in an order that follows from the seed and the step alone.
+//! Feed rows or pictures to a training in an order that follows from the seed and the step alone.
 
+use crate::flows::Flow;
+use crate::pictures::{Pictures, chunk_of};
 use crate::shape::table_to_batch;
 use crate::{Error, Result, random};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -17,10 +19,27 @@ pub struct Rows {
 /// A batch on its device.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// `[batch, 1, 1, columns]`.
+    /// `[batch, height, width, channels]`, what the flow sees; a row of a table is a 1x1 picture.
     pub x: Tensor<4>,
     /// `[batch, context]`.
     pub context: Option<Tensor<2>>,
+    /// `log |det|` of the preprocessing of each sample, nats; empty where it is the same for all and accounted for elsewhere (tables).
+    pub log_dets: Vec<f64>,
+}
+
+impl Batch {
+    /// A mean negative log-likelihood of what the flow sees, in nats, as the loss that is minimised and shown: as it is for tables, bits per
+    /// dimension of the pixel values for pictures.
+    pub fn loss_of(&self, flow: &Flow, nll: Tensor<1>) -> Tensor<1> {
+        let unit = flow.architecture().unit_of_loss();
+        let nll = if self.log_dets.is_empty() { nll } else { nll - self.mean_log_det() };
+        if unit == 1.0 { nll } else { nll * unit }
+    }
+
+    /// The mean of the preprocessing's log-determinants, nats.
+    pub fn mean_log_det(&self) -> f64 {
+        self.log_dets.iter().sum::<f64>() / self.log_dets.len().max(1) as f64
+    }
 }
 
 impl Rows {
@@ -111,6 +130,7 @@ impl Rows {
         Batch {
             x: table_to_batch(gather(&self.values, self.columns)),
             context: (self.context_columns > 0).then(|| gather(&self.context, self.context_columns)),
+            log_dets: Vec::new(),
         }
     }
 
@@ -123,6 +143,7 @@ impl Rows {
         Batch {
             x: table_to_batch(slice(&self.values, self.columns)),
             context: (self.context_columns > 0).then(|| slice(&self.context, self.context_columns)),
+            log_dets: Vec::new(),
         }
     }
 
@@ -136,13 +157,105 @@ impl Rows {
     }
 }
 
+/// Rows of a table, or pictures.
+#[derive(Clone, Debug)]
+pub enum Examples {
+    /// Rows of a table.
+    Rows(Rows),
+    /// Pictures.
+    Pictures(Pictures),
+}
+
+impl From<Rows> for Examples {
+    fn from(rows: Rows) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+impl From<Pictures> for Examples {
+    fn from(pictures: Pictures) -> Self {
+        Self::Pictures(pictures)
+    }
+}
+
+impl Examples {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            Self::Pictures(pictures) => pictures.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows of a table; none of pictures.
+    pub fn rows(&self) -> Option<&Rows> {
+        match self {
+            Self::Rows(rows) => Some(rows),
+            Self::Pictures(_) => None,
+        }
+    }
+
+    /// The pictures; none of a table.
+    pub fn pictures(&self) -> Option<&Pictures> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Pictures(pictures) => Some(pictures),
+        }
+    }
+
+    /// The first `count`, or all.
+    pub fn head(&self, count: usize) -> Self {
+        match self {
+            Self::Rows(rows) => rows.head(count).into(),
+            Self::Pictures(pictures) => pictures.head(count).into(),
+        }
+    }
+
+    /// Some of them, in the given order; noise and flips of pictures follow from (seed, step).
+    pub fn batch(&self, indices: &[u32], seed: u64, step: u64, device: &Device) -> Batch {
+        match self {
+            Self::Rows(rows) => rows.batch(indices, device),
+            Self::Pictures(pictures) => pictures.batch(indices, seed, step, device),
+        }
+    }
+
+    /// Consecutive ones; the noise of pictures is always the same.
+    pub fn range(&self, range: std::ops::Range<usize>, device: &Device) -> Batch {
+        match self {
+            Self::Rows(rows) => rows.range(range, device),
+            Self::Pictures(pictures) => pictures.range(range, 0, device),
+        }
+    }
+
+    /// How many to handle at once where all are scored.
+    pub fn chunk(&self) -> usize {
+        match self {
+            Self::Rows(_) => 8192,
+            Self::Pictures(pictures) => chunk_of(pictures.event().iter().product()),
+        }
+    }
+
+    /// A number that changes whenever they do; ties a checkpoint to its data.
+    pub fn fingerprint(&self) -> u64 {
+        match self {
+            Self::Rows(rows) => rows.fingerprint(),
+            Self::Pictures(pictures) => pictures.fingerprint(),
+        }
+    }
+}
+
 /// What a training learns from and what it is steered by. The test split is not here: nothing may be selected on it.
 #[derive(Clone, Debug)]
 pub struct TrainingData {
-    /// Rows to learn from.
-    pub train: Rows,
-    /// Rows that choose the best weights.
-    pub validation: Rows,
+    /// What to learn from.
+    pub train: Examples,
+    /// What chooses the best weights.
+    pub validation: Examples,
 }
 
 /// Batches in the order of (seed, step): each epoch is one permutation, and a batch may straddle two epochs.

@@ -15,7 +15,7 @@ mod vector;
 pub use checkpoint::Checkpoint;
 pub(crate) use config::MOST_ROWS;
 pub use config::{OptimiserConfig, OptimiserKind, ScheduleConfig, ScheduleKind, TrainConfig};
-pub use data::{Batch, Rows, TrainingData};
+pub use data::{Batch, Examples, Rows, TrainingData};
 pub use events::{Control, Event, Validation};
 pub use objective::{Loss, NegativeLogLikelihood, Objective};
 pub use optimiser::Optimiser;

@@ -26,7 +26,7 @@ pub trait Objective: Parameters {
     fn identity(&self) -> String;
 }
 
-/// The mean of `-log p(x)` over the batch, in nats.
+/// The mean of `-log p(x)` over the batch, in nats; for pictures in bits per dimension.
 #[doc(alias = "forward KL")]
 #[derive(Clone, Debug, Default)]
 pub struct NegativeLogLikelihood;
@@ -35,7 +35,7 @@ crate::parameters!(NegativeLogLikelihood {});
 
 impl Objective for NegativeLogLikelihood {
     fn loss(&self, flow: &Flow, batch: &Batch, _step: u64, _total: u64) -> Result<Loss> {
-        let nll = -flow.log_prob(batch.x.clone(), batch.context.as_ref())?.mean();
+        let nll = batch.loss_of(flow, -flow.log_prob(batch.x.clone(), batch.context.as_ref())?.mean());
         Ok(Loss { total: nll.clone(), terms: vec![("nll", nll)] })
     }
 

@@ -3,7 +3,9 @@
 use super::checkpoint::{Checkpoint, State};
 use super::data::Order;
 use super::vector::{gather, layout, scatter};
-use super::{Control, Event, Objective, Optimiser, Rows, RunFolder, Schedule, TrainConfig, TrainingData, Validation};
+use super::{
+    Control, Event, Examples, Objective, Optimiser, RunFolder, Schedule, TrainConfig, TrainingData, Validation,
+};
 use crate::flows::Flow;
 use crate::param::{Param, Parameters, to_f64};
 use crate::{Error, Result, Role};
@@ -35,18 +37,19 @@ pub struct TrainReport {
     pub history: Vec<Validation>,
 }
 
-/// Mean negative log-likelihood of rows, nats per row, summed in f64.
+/// Mean negative log-likelihood, summed in f64: nats per row of a table, bits per dimension of pictures.
 ///
 /// # Errors
 /// As [`Flow::log_prob`].
-pub fn mean_nll(flow: &Flow, rows: &Rows, device: &Device) -> Result<f64> {
-    const CHUNK: usize = 8192;
+pub fn mean_nll(flow: &Flow, examples: &Examples, device: &Device) -> Result<f64> {
+    let chunk = examples.chunk();
     let mut total = 0.0;
-    for start in (0..rows.len()).step_by(CHUNK) {
-        let batch = rows.range(start..(start + CHUNK).min(rows.len()), device);
+    for start in (0..examples.len()).step_by(chunk) {
+        let batch = examples.range(start..(start + chunk).min(examples.len()), device);
         total -= to_f64(flow.log_prob(batch.x, batch.context.as_ref())?).iter().sum::<f64>();
+        total -= batch.log_dets.iter().sum::<f64>();
     }
-    Ok(total / rows.len() as f64)
+    Ok(total / examples.len() as f64 * flow.architecture().unit_of_loss())
 }
 
 /// Train `flow` by `objective`.
@@ -112,7 +115,7 @@ struct Training<'a> {
     flow: Flow,
     objective: &'a mut dyn Objective,
     data: &'a TrainingData,
-    validation: Rows,
+    validation: Examples,
     config: &'a TrainConfig,
     run: Option<&'a RunFolder>,
     device: Device,
@@ -233,7 +236,7 @@ impl<'a> Training<'a> {
     fn step(&mut self, total: u64, events: &mut dyn FnMut(&Event) -> Control) -> Result<()> {
         let step = self.state.step;
         let indices = self.order.batch(step, self.config.batch);
-        let batch = self.data.train.batch(&indices, &self.device);
+        let batch = self.data.train.batch(&indices, self.config.seed, step, &self.device);
         if step > 0 && step.is_multiple_of(self.config.calibrate_every) && self.flow.has_statistics() {
             let mut still = self.flow.clone().frozen();
             // The statistics settle as the rate does: their noise would otherwise be the last thing that moves the flow.

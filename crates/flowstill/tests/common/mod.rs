@@ -64,7 +64,13 @@ impl Way {
     pub fn apply(self, layer: &dyn Bijector, x: Tensor<4>, context: Option<&Tensor<2>>) -> (Tensor<4>, Tensor<1>) {
         match self {
             Way::Forward => layer.forward(x, context),
-            Way::Inverse => layer.inverse(x, context),
+            Way::Inverse => {
+                // Values come in the shape of the data; a layer that changes shapes wants those of its latents.
+                let [b, h, w, c] = x.dims();
+                let width = context.map_or(0, |context| context.dims()[1]);
+                let [h, w, c] = layer.config().output_event([h, w, c], width).expect("the layer fits its data");
+                layer.inverse(x.reshape([b, h, w, c]), context)
+            }
         }
     }
 }
@@ -111,7 +117,12 @@ impl Batch {
     pub fn run_as(&self, layer: &dyn Bijector, way: Way, dtype: DType) -> (Vec<f64>, Vec<f64>) {
         let (x, context) = self.tensors(dtype);
         let (z, log_det) = way.apply(layer, x, context.as_ref());
-        assert_eq!((z.dims(), log_det.dims()), (self.shape, [self.shape[0]]));
+        let [batch, h, w, c] = self.shape;
+        let event = match way {
+            Way::Forward => layer.config().output_event([h, w, c], self.width).expect("the layer fits its data"),
+            Way::Inverse => [h, w, c],
+        };
+        assert_eq!((z.dims(), log_det.dims()), ([batch, event[0], event[1], event[2]], [batch]));
         (to_f64(z), to_f64(log_det))
     }
 

@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::table::{MASKS, TRANSFORMS, for_every_case};
 use burn::tensor::DType;
-use flowstill::bijectors::{BijectorConfig, Univariate};
+use flowstill::bijectors::{BijectorConfig, Mask, Univariate};
 use flowstill::conditioners::{Activation, Made, MadeConfig};
 use flowstill::random::stream;
 use flowstill::{Parameters, to_f64};
@@ -23,13 +23,28 @@ fn autoregressive_jacobians_are_triangular_and_couplings_keep_a_half() {
                 }
             }
             BijectorConfig::Coupling(config) => {
-                let (kept, moved) = config.mask.halves(case.channels);
-                assert_eq!(kept.len() + moved.len(), case.channels);
-                assert!(!kept.is_empty() && !moved.is_empty(), "{case:?}");
                 let tail = match config.transform {
                     Univariate::RationalQuadratic { tail_bound, .. } => tail_bound,
                     _ => f64::INFINITY,
                 };
+                if config.mask.is_spatial() {
+                    let ([h, w], c) = (case.space, case.channels);
+                    let parity = usize::from(config.mask == Mask::CheckerboardOdd);
+                    for way in Way::BOTH {
+                        let (out, _) = batch.run(layer.as_ref(), way);
+                        for (i, (before, after)) in batch.values.iter().zip(&out).enumerate() {
+                            let (y, x) = (i / c / w % h, i / c % w);
+                            match (y + x) % 2 == parity {
+                                true => assert_eq!(before, after, "{case:?}: position {y} {x} conditions"),
+                                false => assert!(before != after || before.abs() >= tail, "{case:?}: {y} {x} moves"),
+                            }
+                        }
+                    }
+                    return;
+                }
+                let (kept, moved) = config.mask.halves(case.channels);
+                assert_eq!(kept.len() + moved.len(), case.channels);
+                assert!(!kept.is_empty() && !moved.is_empty(), "{case:?}");
                 for way in Way::BOTH {
                     let (out, _) = batch.run(layer.as_ref(), way);
                     for (before, after) in batch.values.chunks(case.channels).zip(out.chunks(case.channels)) {

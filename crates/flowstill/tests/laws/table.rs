@@ -102,6 +102,53 @@ fn coupling(index: usize, channels: usize, context: usize) -> BijectorConfig {
     })
 }
 
+/// What knows about space: squeezes, convolutions, checkerboards.
+fn on_pictures(before: u64) -> Vec<Case> {
+    let squeeze = BijectorConfig::Squeeze;
+    let inverted = |inner| BijectorConfig::Inverted { inner: Box::new(inner) };
+    let conv = |hidden, activation| ConditionerConfig::Conv { hidden, activation };
+    let spatial = |mask, channels, transform, conditioner, context| {
+        BijectorConfig::Coupling(CouplingConfig { channels, mask, transform, conditioner, context })
+    };
+    let smooth = || conv(4, Activation::Tanh);
+    let rows: Vec<(BijectorConfig, usize, usize, [usize; 2])> = vec![
+        (squeeze.clone(), 1, 0, [2, 2]),
+        (squeeze.clone(), 3, 0, [4, 2]),
+        (inverted(squeeze.clone()), 4, 0, [1, 2]),
+        (inverted(squeeze.clone()), 8, 0, [2, 1]),
+        (spatial(Mask::FirstHalf, 2, TRANSFORMS[0], smooth(), 0), 2, 0, [3, 2]),
+        (spatial(Mask::SecondHalf, 3, TRANSFORMS[3], conv(3, Activation::Relu), 2), 3, 2, [2, 2]),
+        (spatial(Mask::Even, 2, TRANSFORMS[1], smooth(), 0), 2, 0, [1, 3]),
+        (spatial(Mask::Odd, 2, TRANSFORMS[4], ConditionerConfig::ZeroConv, 1), 2, 1, [3, 1]),
+        (spatial(Mask::FirstHalf, 2, TRANSFORMS[2], conv(5, Activation::Silu), 0), 2, 0, [1, 1]),
+        (spatial(Mask::CheckerboardEven, 1, TRANSFORMS[0], smooth(), 0), 1, 0, [3, 3]),
+        (spatial(Mask::CheckerboardOdd, 1, TRANSFORMS[1], smooth(), 2), 1, 2, [2, 3]),
+        (spatial(Mask::CheckerboardEven, 2, TRANSFORMS[3], conditioners()[0].clone(), 0), 2, 0, [2, 2]),
+        (spatial(Mask::CheckerboardOdd, 2, TRANSFORMS[2], ConditionerConfig::ZeroConv, 0), 2, 0, [1, 4]),
+        (
+            BijectorConfig::Chain {
+                steps: vec![
+                    squeeze,
+                    BijectorConfig::ActNorm { channels: 4 },
+                    BijectorConfig::LuLinear { channels: 4 },
+                    spatial(Mask::FirstHalf, 4, TRANSFORMS[0], smooth(), 2),
+                ],
+            },
+            1,
+            2,
+            [4, 2],
+        ),
+    ];
+    let number = |(index, (config, channels, context, space))| Case {
+        config,
+        channels,
+        context,
+        space,
+        seed: before + index as u64 + 1,
+    };
+    rows.into_iter().enumerate().map(number).collect()
+}
+
 fn permutation(channels: usize) -> Vec<usize> {
     // A cycle of length > 2 differs from its inverse.
     (0..channels).map(|i| (i + 1) % channels).collect()
@@ -167,6 +214,7 @@ pub fn table() -> Vec<Case> {
     add(BijectorConfig::Chain { steps: glow.clone() }, 4, 2);
     add(inverted(BijectorConfig::Chain { steps: glow }), 4, 2);
     add(BijectorConfig::Chain { steps: maf }, 3, 2);
+    cases.extend(on_pictures(cases.len() as u64));
     cases
 }
 

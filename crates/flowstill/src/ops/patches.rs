@@ -1,0 +1,191 @@
+//! Gather the 3x3 neighbourhood of every position into its channels, and the adjoint: the two halves of a 3x3 convolution that are not a matrix
+//! product.
+//!
+//! ```text
+//! patches: P[n, y, x, (k, l), c] = X[n, y + k - 1, x + l - 1, c]      zero outside, k and l from 0 to 2
+//! fold:    X[n, y, x, c] = sum over k, l of P[n, y - k + 1, x - l + 1, (k, l), c]      the transpose of the same map
+//! ```
+//!
+//! Each is the other's backward pass, so on the CPU each is one node of the tape.
+
+use super::custom::{supports, with_pullback};
+use burn::tensor::{DType, Tensor, TensorData};
+use rayon::prelude::*;
+
+/// Offsets of a 3x3 window.
+const WINDOW: usize = 9;
+
+/// `[batch, height, width, channels]` to `[batch, height, width, 9 * channels]`.
+#[doc(alias = "im2col")]
+pub fn patches(x: Tensor<4>) -> Tensor<4> {
+    let [b, h, w, c] = x.dims();
+    on_the_host(x, [b, h, w, WINDOW * c], [h, w, c], gather_all, scatter_all, patches_plain)
+}
+
+/// `[batch, height, width, 9 * channels]` to `[batch, height, width, channels]`.
+#[doc(alias = "col2im")]
+pub fn fold(x: Tensor<4>) -> Tensor<4> {
+    let [b, h, w, c] = x.dims();
+    on_the_host(x, [b, h, w, c / WINDOW], [h, w, c / WINDOW], scatter_all, gather_all, fold_plain)
+}
+
+type Kernel = fn(&[f32], [usize; 3]) -> Vec<f32>;
+
+/// Run a linear map by its kernel where the numbers are f32 on the CPU, by its plain twin elsewhere.
+fn on_the_host(
+    x: Tensor<4>,
+    shape: [usize; 4],
+    event: [usize; 3],
+    kernel: Kernel,
+    adjoint: Kernel,
+    plain: fn(Tensor<4>) -> Tensor<4>,
+) -> Tensor<4> {
+    let from = x.dims();
+    let count: usize = from.iter().product();
+    if x.dtype() != DType::F32 || count == 0 || !on_flex(&x) {
+        return plain(x);
+    }
+    let flat = x.reshape([count]);
+    let device = flat.device().without_autodiff();
+    let run = move |values: Tensor<1>, kernel: Kernel| {
+        let data = values.into_data();
+        let out = kernel(data.as_slice::<f32>().expect("checked to be f32"), event);
+        let length = out.len();
+        Tensor::<1>::from_data(TensorData::new(out, [length]), &device)
+    };
+    if !flat.is_autodiff() {
+        return run(flat, kernel).reshape(shape);
+    }
+    if !supports(&flat) {
+        return plain(flat.reshape(from));
+    }
+    let output = run(flat.clone().without_autodiff(), kernel);
+    with_pullback([flat], output, move |gradient| [run(gradient, adjoint)]).reshape(shape)
+}
+
+fn on_flex(x: &Tensor<4>) -> bool {
+    x.clone().without_autodiff().try_into_primitive::<burn::backend::Flex>().is_ok()
+}
+
+fn gather_all(x: &[f32], event: [usize; 3]) -> Vec<f32> {
+    let [h, w, c] = event;
+    let mut out = vec![0.0; x.len() * WINDOW];
+    out.par_chunks_mut(w * c * WINDOW).enumerate().for_each(|(line, out)| {
+        let (sample, y) = (line / h, line % h);
+        for k in 0..3 {
+            let Some(from) = (y + k).checked_sub(1).filter(|from| *from < h) else { continue };
+            let row = &x[(sample * h + from) * w * c..][..w * c];
+            for (column, out) in out.chunks_exact_mut(c * WINDOW).enumerate() {
+                // The three columns around a position lie side by side.
+                let (first, last) = (column.saturating_sub(1), (column + 2).min(w));
+                let skip = if column == 0 { c } else { 0 };
+                let part = &row[first * c..last * c];
+                out[k * 3 * c + skip..][..part.len()].copy_from_slice(part);
+            }
+        }
+    });
+    out
+}
+
+fn scatter_all(x: &[f32], event: [usize; 3]) -> Vec<f32> {
+    let [h, w, c] = event;
+    let mut out = vec![0.0; x.len() / WINDOW];
+    out.par_chunks_mut(w * c).enumerate().for_each(|(line, out)| {
+        let (sample, y) = (line / h, line % h);
+        for k in 0..3 {
+            let Some(from) = (y + 1).checked_sub(k).filter(|from| *from < h) else { continue };
+            let row = &x[(sample * h + from) * w * c * WINDOW..][..w * c * WINDOW];
+            for (column, part) in row.chunks_exact(c * WINDOW).enumerate() {
+                let (first, last) = (column.saturating_sub(1), (column + 2).min(w));
+                let skip = if column == 0 { c } else { 0 };
+                let to = &mut out[first * c..last * c];
+                to.iter_mut().zip(&part[k * 3 * c + skip..]).for_each(|(to, from)| *to += from);
+            }
+        }
+    });
+    out
+}
+
+fn shifted(x: &Tensor<4>, k: usize, l: usize) -> Tensor<4> {
+    let [b, h, w, c] = x.dims();
+    let zeros = |shape: [usize; 4]| Tensor::<4>::zeros(shape, (&x.device().without_autodiff(), x.dtype()));
+    let columns = Tensor::cat(vec![zeros([b, h, 1, c]), x.clone(), zeros([b, h, 1, c])], 2).narrow(2, l, w);
+    Tensor::cat(vec![zeros([b, 1, w, c]), columns, zeros([b, 1, w, c])], 1).narrow(1, k, h)
+}
+
+/// [`patches`] as a composition of tensor operations.
+pub fn patches_plain(x: Tensor<4>) -> Tensor<4> {
+    let parts = (0..WINDOW).map(|at| shifted(&x, at / 3, at % 3));
+    Tensor::cat(parts.collect(), 3)
+}
+
+/// [`fold`] as a composition of tensor operations.
+pub fn fold_plain(x: Tensor<4>) -> Tensor<4> {
+    let channels = x.dims()[3] / WINDOW;
+    let part = |at: usize| shifted(&x.clone().narrow(3, at * channels, channels), 2 - at / 3, 2 - at % 3);
+    (1..WINDOW).fold(part(0), |sum, at| sum + part(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{normals, stream};
+    use crate::to_f64;
+    use burn::tensor::Device;
+    use burn::tensor::module::conv2d;
+    use burn::tensor::ops::ConvOptions;
+
+    fn noise(shape: [usize; 4], seed: u64) -> Tensor<4> {
+        let values = normals(shape.iter().product(), &mut stream(seed, "test", 0));
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+
+    fn close(a: Tensor<4>, b: Tensor<4>) {
+        assert_eq!(a.dims(), b.dims());
+        let worst = to_f64(a).iter().zip(to_f64(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-5, "{worst}");
+    }
+
+    const SHAPES: [[usize; 4]; 6] =
+        [[2, 4, 3, 5], [1, 1, 1, 1], [3, 1, 4, 2], [1, 5, 1, 3], [2, 2, 2, 1], [1, 7, 6, 4]];
+
+    #[test]
+    fn kernels_equal_their_plain_twins_with_their_gradients() {
+        for (seed, shape) in SHAPES.into_iter().enumerate() {
+            let wide = [shape[0], shape[1], shape[2], shape[3] * 9];
+            for (fast, plain, shape, other) in [
+                (patches as fn(Tensor<4>) -> Tensor<4>, patches_plain as fn(Tensor<4>) -> Tensor<4>, shape, wide),
+                (fold, fold_plain, wide, shape),
+            ] {
+                let (x, g) = (noise(shape, seed as u64), noise(other, 99));
+                close(fast(x.clone()), plain(x.clone()));
+                let gradient = |f: fn(Tensor<4>) -> Tensor<4>| {
+                    let x = x.clone().autodiff().require_grad();
+                    let grads = (f(x.clone()) * g.clone()).sum().backward();
+                    x.grad(&grads).expect("x is a leaf")
+                };
+                close(gradient(fast), gradient(plain));
+            }
+        }
+    }
+
+    #[test]
+    fn patches_times_a_matrix_is_a_convolution() {
+        for (seed, shape) in SHAPES.into_iter().enumerate() {
+            let (x, out) = (noise(shape, seed as u64), 3);
+            let [b, h, w, c] = shape;
+            let weight = noise([3, 3, c, out], 5);
+            let ours = patches(x.clone()).reshape([b * h * w, 9 * c]).matmul(weight.clone().reshape([9 * c, out]));
+            let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+            let theirs = conv2d(x.permute([0, 3, 1, 2]), weight.clone().permute([3, 2, 0, 1]), None, options);
+            close(ours.reshape([b, h, w, out]), theirs.permute([0, 2, 3, 1]));
+            // The adjoint form: a matrix first, then the fold of its output, is the convolution with the window turned round.
+            let x = noise(shape, seed as u64);
+            let turned = weight.clone().flip([0, 1]).permute([2, 0, 1, 3]).reshape([c, 9 * out]);
+            let folded = fold(x.clone().reshape([b * h * w, c]).matmul(turned).reshape([b, h, w, 9 * out]));
+            let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+            let theirs = conv2d(x.permute([0, 3, 1, 2]), weight.permute([3, 2, 0, 1]), None, options);
+            close(folded, theirs.permute([0, 2, 3, 1]));
+        }
+    }
+}
