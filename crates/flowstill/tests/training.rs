@@ -283,7 +283,8 @@ fn gaussians_of_very_different_sizes_are_recovered() {
 fn a_history_that_is_not_finite_is_gone_on_from() {
     // Values so large that every validation overflows, while the rows to learn from are ordinary.
     let wild: Vec<f32> = (0..30).map(|i| if i % 2 == 0 { 3e38 } else { -3e38 }).collect();
-    let data = TrainingData { train: table(600, 1), validation: Rows::new(wild, 3).expect("finite") };
+    let validation = Rows::new(wild, 3).expect("finite");
+    let data = TrainingData { train: table(600, 1).into(), validation: validation.into() };
     let folder = tempfile::tempdir().expect("a folder");
     let run = RunFolder::create(folder.path()).expect("a folder");
     let config = TrainConfig {
