@@ -50,6 +50,11 @@ pub enum Command {
     Reference,
 }
 
+/// A seed as a recipe can hold it: TOML's integers end at 2^63 - 1.
+fn seed() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs())
+}
+
 /// What every command with a recipe takes.
 #[derive(Args, Debug, Default)]
 pub struct RecipeArgs {
@@ -83,7 +88,7 @@ pub enum Device {
 #[derive(Args, Debug)]
 pub struct Quickstart {
     /// Seeds, one teacher and one set of students each [default: the recipe's]
-    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', value_parser = seed())]
     pub seeds: Vec<u64>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
@@ -99,7 +104,7 @@ pub struct Train {
     #[arg(long, value_enum, default_value = "teacher")]
     pub model: Which,
     /// The seed, in place of train.seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed())]
     pub seed: Option<u64>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
@@ -127,7 +132,7 @@ pub struct Distill {
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
     /// The seed, in place of train.seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed())]
     pub seed: Option<u64>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
@@ -140,7 +145,7 @@ pub struct Compare {
     #[arg(value_name = "RECIPE")]
     pub path: PathBuf,
     /// Seeds, in place of compare.seeds
-    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', value_parser = seed())]
     pub seeds: Vec<u64>,
     /// Train and compare these variants alone, beside teacher and plain student
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
@@ -190,7 +195,7 @@ pub enum Split {
 pub struct Score {
     /// The flow file
     pub flow: PathBuf,
-    /// The table: .csv, .npy, .parquet and others; its columns are found by name, or taken in order if it has none
+    /// The table: .csv, .npy, .parquet and others; its columns are found by name, or taken in order if they have no names
     pub file: PathBuf,
     /// The file to write, .csv, .npy or .parquet [default: CSV on standard output]
     #[arg(long, value_name = "FILE")]

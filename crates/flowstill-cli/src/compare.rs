@@ -1,13 +1,16 @@
 //! Run a whole comparison: every seed's teacher, plain student and variants, then one table.
 
+use crate::args::Split;
 use crate::convert::{self, Prepared};
 use crate::failure::{Failure, Outcome};
+use crate::leak::{self, Typed};
 use crate::learn::{Learned, Workshop, build, folder, preflight};
 use crate::plan::{ModelPlan, PLAIN, Plan, TEACHER, missing};
 use crate::report::{Comparison, Failed, Row, summarise};
-use crate::{out, pictures, resolved, table};
+use crate::{out, pictures, resolved, table, tables};
 use flowstill::file::{self, write_atomically};
 use flowstill::model::Model;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// What the command line says beside the recipe.
@@ -20,15 +23,43 @@ pub struct Options {
     pub quiet: bool,
 }
 
-/// The run folder with its resolved recipe.
+/// A run folder that is this process's alone until it is dropped; the system frees it also after a kill.
+pub struct OpenRun {
+    _lock: Option<File>,
+}
+
+/// The run folder with its resolved recipe, locked.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn open_run(plan: &Plan, run: &Path) -> Outcome<()> {
+/// When it cannot be written, or another process is at work in it.
+#[must_use = "the folder is locked as long as this lives"]
+pub fn open_run(plan: &Plan, run: &Path) -> Outcome<OpenRun> {
     std::fs::create_dir_all(run).map_err(|error| {
         Failure::run(format!("{}: cannot make the folder: {error}; choose another with --out", run.display()))
     })?;
-    Ok(write_atomically(&run.join("recipe.toml"), resolved::resolved(plan)?.as_bytes())?)
+    let lock = lock(run)?;
+    write_atomically(&run.join("recipe.toml"), resolved::resolved(plan)?.as_bytes())?;
+    Ok(OpenRun { _lock: lock })
+}
+
+/// An advisory lock on a file that stays: to remove it would free the name while another process waits at it.
+fn lock(run: &Path) -> Outcome<Option<File>> {
+    let path = run.join(".lock");
+    let file = File::options().create(true).append(true).open(&path).map_err(|error| {
+        Failure::run(format!("{}: cannot write: {error}; choose another run folder with --out", path.display()))
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Failure::run(format!(
+            "{}: another flowstill is at work in this run folder; wait for its end, or choose another with --out",
+            run.display()
+        ))),
+        // Some network file systems have no locks.
+        Err(TryLockError::Error(error)) => {
+            out::note(&format!("{}: cannot be locked ({error}); run no other flowstill in it", run.display()));
+            Ok(None)
+        }
+    }
 }
 
 /// Load the table, in the units of a given teacher.
@@ -47,6 +78,8 @@ pub fn load_data(plan: &Plan, teacher: Option<&Model>, quiet: bool) -> Outcome<P
         ));
     }
     let Some(teacher) = teacher else { return Ok(data) };
+    leak::check(&teacher.facts, &data, Split::Test, Typed::Set).map_err(|failure| failure.within("teacher"))?;
+    tables::check_names(teacher, &data).map_err(|failure| failure.within("teacher"))?;
     let own = data.standardization.clone();
     let data = data.in_units_of(&teacher.standardization).map_err(|failure| failure.within("teacher"))?;
     if data.standardization != own {
@@ -82,7 +115,7 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
             workshop.check_folder(&model.with_seed(seed), &folder(&options.run, seed, &model.role))?;
         }
     }
-    open_run(plan, &options.run)?;
+    let _open = open_run(plan, &options.run)?;
     let total = plan.seeds.len() * (students.len() + usize::from(plan.teacher.is_some()));
     let mut done = 0;
     let mut label = |seed: u64, role: &str| {

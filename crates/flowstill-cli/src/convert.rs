@@ -1,6 +1,7 @@
 //! Bring a prepared table to the shapes that the library trains on.
 
 use crate::failure::{Failure, Outcome};
+use flowstill::file::SplitFacts;
 use flowstill::model::Standardization;
 use flowstill::pictures::PictureScaling;
 use flowstill::train::{Examples, Rows, TrainingData};
@@ -35,6 +36,8 @@ pub struct Prepared {
     pub source: String,
     /// What was done to the rows.
     pub steps: Vec<String>,
+    /// Which rows of which table these are.
+    pub split: SplitFacts,
 }
 
 /// Load a table and convert it.
@@ -42,11 +45,21 @@ pub struct Prepared {
 /// # Errors
 /// What the table's reader reports.
 pub fn load(config: &DataConfig) -> Outcome<Prepared> {
-    prepare(flowstill_data::load(config)?)
+    prepare(flowstill_data::load(config)?, config)
 }
 
-fn prepare(data: Dataset) -> Outcome<Prepared> {
-    let Dataset { names, train, validation, test, context, standardization, steps, source, .. } = data;
+fn prepare(data: Dataset, config: &DataConfig) -> Outcome<Prepared> {
+    let Dataset { names, train, validation, test, context, standardization, steps, source, marks } = data;
+    let split = SplitFacts {
+        set: config.set.to_string(),
+        seed: config.seed,
+        validation: config.validation,
+        test: config.test,
+        limit_rows: config.limit_rows,
+        rows: marks.rows,
+        table_fingerprint: format!("{:016x}", marks.table),
+        test_fingerprint: format!("{:016x}", marks.test),
+    };
     let mut context_names = Vec::new();
     let mut scales = Standardization {
         mean: standardization.mean,
@@ -75,6 +88,7 @@ fn prepare(data: Dataset) -> Outcome<Prepared> {
         pictures: None,
         source,
         steps,
+        split,
     })
 }
 

@@ -64,9 +64,14 @@ pub fn one_line(message: &str) -> String {
     })
 }
 
+/// Whether the path that was given leads to no file: it is not there, or is a folder.
+fn no_such_file(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory | ErrorKind::NotADirectory)
+}
+
 impl From<flowstill::Error> for Failure {
     fn from(error: flowstill::Error) -> Self {
-        let missing = matches!(&error, flowstill::Error::Io { source, .. } if source.kind() == ErrorKind::NotFound);
+        let missing = matches!(&error, flowstill::Error::Io { source, .. } if no_such_file(source));
         match &error {
             flowstill::Error::NotFinite { .. } => Self::Diverged(error.to_string()),
             _ if error.is_input() || missing => Self::Input(error.to_string()),
@@ -78,7 +83,7 @@ impl From<flowstill::Error> for Failure {
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match &error {
-            DataError::Io { action, source, .. } if *action != "read" && source.kind() != ErrorKind::NotFound => {
+            DataError::Io { action, source, .. } if *action != "read" && !no_such_file(source) => {
                 Self::Run(error.to_string())
             }
             _ => Self::Input(error.to_string()),

@@ -37,9 +37,10 @@ impl JudgeConfig {
     /// # Errors
     /// The setting that is out of range.
     pub fn check(&self) -> Result<(), String> {
-        match (self.batch, self.samples) {
-            (0, _) => Err("judge.batch: expected at least 1, got 0".into()),
-            (_, 1..=99) => Err(format!("judge.samples: expected 0 or at least 100, got {}", self.samples)),
+        match (self.batch, self.samples, self.repetitions) {
+            (0, ..) => Err("judge.batch: expected at least 1, got 0".into()),
+            (.., 10_001..) => Err(format!("judge.repetitions: expected 0 to 10000, got {}", self.repetitions)),
+            (_, 1..=99, _) => Err(format!("judge.samples: expected 0 or at least 100, got {}", self.samples)),
             _ => Ok(()),
         }
     }

@@ -111,6 +111,7 @@ impl Workshop<'_> {
             steps: trained.report.steps,
             validation_nll: trained.report.best.map(|best| best.nll),
             skipped: trained.report.skipped,
+            split: Some(self.data.split.clone()),
             ..TrainingFacts::default()
         };
         let model =
@@ -121,7 +122,8 @@ impl Workshop<'_> {
         let mut row = Row::new(&model, verdict);
         row.train_seconds = trained.report.seconds;
         row.differs = plan.differs.clone();
-        let report = Report { identity, judged: self.judge.clone(), row, notes, plan: serde_json::json!(plan) };
+        let flow = fingerprint(&model);
+        let report = Report { identity, judged: self.judge.clone(), row, notes, plan: serde_json::json!(plan), flow };
         pictures::of_model(&run, &format!("{}, seed {}: {}", plan.role, plan.train.seed, describe::flow(&plan.flow)));
         report.write(folder)?;
         progress.say(&format!("{label}: {}", report.row.summary()));
@@ -129,7 +131,15 @@ impl Workshop<'_> {
     }
 
     fn finished(&self, mut report: Report, run: &RunFolder, folder: &Path, label: &str) -> Outcome<Learned> {
-        let model = file::load(&run.flow(), &crate::device::current())?;
+        let model = file::load(&run.flow(), &crate::device::current())
+            .map_err(|error| error.or_remove("it is made again from the checkpoint beside it"))?;
+        if !report.flow.is_empty() && report.flow != fingerprint(&model) {
+            return Err(Failure::input(format!(
+                "{}: holds another flow than the one that {} tells of; remove both, and the flow is made again from the checkpoint",
+                run.flow().display(),
+                Report::path(folder).display()
+            )));
+        }
         if self.judge_again || report.judged != *self.judge {
             report.row.verdict = judge_test(&model, self.data, self.judge)?;
             report.judged = self.judge.clone();
@@ -167,6 +177,11 @@ impl Workshop<'_> {
         let parts = (&self.fingerprint, &plan.flow, &plan.train, &plan.distill);
         serde_json::to_string(&parts).map_err(|error| Failure::run(format!("cannot describe the run: {error}")))
     }
+}
+
+/// What ties a report to its flow.
+fn fingerprint(model: &Model) -> String {
+    format!("{:016x}", model.flow.fingerprint())
 }
 
 fn teacher_identity(plan: &ModelPlan, teacher: Option<&Model>) -> String {

@@ -9,6 +9,7 @@ mod device;
 mod failure;
 mod interrupt;
 mod judge;
+mod leak;
 mod learn;
 mod out;
 mod overrides;

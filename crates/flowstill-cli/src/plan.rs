@@ -76,6 +76,9 @@ impl Plan {
     /// One line with the place of the value that does not fit.
     pub fn new(read: &Read) -> Outcome<Self> {
         let Read { recipe, source } = read;
+        if recipe.name.is_empty() {
+            return Err(source.fault(&path(&["name"]), "name: expected a name for the run folder, got none; give one"));
+        }
         if !recipe.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || recipe.name.starts_with('.')
         {
             let message = format!("name: `{}` is no folder name; use letters, digits, `-`, `_` and `.`", recipe.name);

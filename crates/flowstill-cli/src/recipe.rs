@@ -79,7 +79,8 @@ pub fn read_file(path: &Path, overrides: Vec<Override>) -> Outcome<Read> {
     let mut read = read_text(&path.display().to_string(), &text, overrides)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     read.recipe.base_paths(folder, &read.source);
-    if read.recipe.name.is_empty() {
+    let named = read.source.overrides().iter().any(|set| set.path() == ["name"]);
+    if read.recipe.name.is_empty() && !named {
         read.recipe.name = stem;
     }
     Ok(read)

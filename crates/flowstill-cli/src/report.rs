@@ -81,10 +81,14 @@ pub struct Report {
     pub judged: JudgeConfig,
     /// Data, plan and teacher that it belongs to.
     pub identity: String,
+    /// The fingerprint of the flow that it tells of; empty in reports of before.
+    #[serde(default)]
+    pub flow: String,
 }
 
 impl Report {
-    fn path(folder: &Path) -> std::path::PathBuf {
+    /// Where it lies.
+    pub fn path(folder: &Path) -> std::path::PathBuf {
         folder.join("report.json")
     }
 

@@ -83,7 +83,7 @@ fn legend(comparison: &Comparison) -> Vec<String> {
         "gain over plain: the same, less the plain student's of the same seed; C2ST: 0.5 means samples that a classifier cannot tell from data."
             .to_string(),
     ];
-    if comparison.seeds.len() < 3 {
+    if comparison.seeds.len() < 6 {
         lines.push("With so few seeds the spread over seeds is a rough guess.".into());
     }
     for summary in &comparison.summary {

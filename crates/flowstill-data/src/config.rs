@@ -185,6 +185,16 @@ impl DataConfig {
                 return wrong(field, "each column once", format!("`{}` twice", twice.1), "name it once");
             }
         }
+        let both = self.columns.iter().flatten().find(|name| self.context_columns.contains(name));
+        if let Some(name) = both {
+            let remedy = "take it out of `columns` to condition on it, or out of `context_columns` to model it";
+            return wrong(
+                "context_columns",
+                "columns that are not modelled",
+                format!("`{name}` in both lists"),
+                remedy,
+            );
+        }
         Ok(())
     }
 }
@@ -224,6 +234,8 @@ mod tests {
         assert!(bad(|c| c.limit_rows = Some(0)).starts_with("setting `limit_rows`"));
         assert!(bad(|c| c.path = None).contains("give the file of set `table`"));
         assert!(bad(|c| c.set = SetName::Household).contains("ships inside"));
+        let both = bad(|c| (c.columns, c.context_columns) = (Some(vec!["a".into(), "b".into()]), vec!["b".into()]));
+        assert!(both.contains("got `b` in both lists; take it out of `columns`"), "{both}");
         assert!(bad(|c| c.context_columns = vec!["a".into(), "a".into()]).contains("got `a` twice"));
     }
 }

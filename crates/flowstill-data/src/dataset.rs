@@ -25,6 +25,42 @@ pub struct Dataset {
     pub steps: Vec<String>,
     /// Where the rows come from.
     pub source: String,
+    /// What tells the table and its split from others.
+    pub marks: Marks,
+}
+
+/// What tells a table and its split from others, whatever the standardisation, the columns modelled and the limit of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// Rows of all parts.
+    pub rows: usize,
+    /// A number that follows from the rows of all parts, in any order.
+    pub table: u64,
+    /// A number that follows from the test rows, in any order.
+    pub test: u64,
+}
+
+impl Marks {
+    fn of(prepared: &Prepared) -> Self {
+        let (split, columns) = (&prepared.split, prepared.names.len().max(1));
+        let sum = |values: &[f64]| {
+            // Hashes are added up, so that the order of the rows does not count.
+            values.chunks_exact(columns).map(row_hash).fold(0_u64, u64::wrapping_add)
+        };
+        let parts = [&split.train, &split.validation, &split.test];
+        let [train, validation, test] = parts.map(|values| sum(values));
+        let rows = parts.iter().map(|values| values.len() / columns).sum();
+        Self { rows, table: train.wrapping_add(validation).wrapping_add(test), test }
+    }
+}
+
+/// FNV-1a over the numbers' bits, mixed once more (as SplitMix64 ends), so that sums of rows that are alike stay apart.
+fn row_hash(row: &[f64]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64;
+    let hash = row.iter().fold(start, |hash, value| (hash ^ value.to_bits()).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
 }
 
 /// The conditioning columns of a [`Dataset`], row for row.
@@ -46,6 +82,7 @@ pub struct Context {
 pub fn load(config: &DataConfig) -> Result<Dataset> {
     config.check()?;
     let mut prepared = sets::prepare(config)?;
+    let marks = Marks::of(&prepared);
     let path = config.path.clone().unwrap_or_else(|| PathBuf::from("household"));
     let place = |name: &String| crate::read::find(&path, &prepared.names, name);
     let context = config.context_columns.iter().map(place).collect::<Result<Vec<_>>>()?;
@@ -87,7 +124,7 @@ pub fn load(config: &DataConfig) -> Result<Dataset> {
     let Part { names, train, validation, test, standardization } = part(&event)?;
     let context = if context.is_empty() { None } else { Some(part(&context)?) };
     let Prepared { steps, source, .. } = prepared;
-    Ok(Dataset { names, train, validation, test, context, standardization, steps, source })
+    Ok(Dataset { names, train, validation, test, context, standardization, steps, source, marks })
 }
 
 /// A context is a part like any other.

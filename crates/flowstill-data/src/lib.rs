@@ -38,7 +38,7 @@ mod standardize;
 mod table;
 
 pub use config::{DataConfig, Recurring, SetName};
-pub use dataset::{Context, Dataset, load};
+pub use dataset::{Context, Dataset, Marks, load};
 pub use error::{DataError, Result};
 pub use matrix::Matrix;
 pub use options::{Header, Issue, Missing, ReadOptions};
@@ -49,4 +49,4 @@ pub use pictures::{
 };
 pub use sets::{FileInfo, Report, SetInfo, check, sets};
 pub use standardize::Standardization;
-pub use table::Table;
+pub use table::{Table, write_in_parts};

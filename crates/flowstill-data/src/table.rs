@@ -38,6 +38,16 @@ impl Table {
         Self::new(names, matrix.values().iter().map(|&value| f64::from(value)).collect())
     }
 
+    /// Whether the columns have names of their own: not only the `c1`, `c2`, ... that a table without names is given.
+    pub fn has_names(&self) -> bool {
+        Self::are_names(&self.names)
+    }
+
+    /// Whether these are names of somebody's choice, and not `c1`, `c2`, ... from the first to the last.
+    pub fn are_names(names: &[String]) -> bool {
+        names != read::numbered(names.len())
+    }
+
     /// Reads a table; its ending tells the format: `.csv`, `.tsv`, `.txt` (each also `.gz`), `.npy`, `.parquet`, `.h5`,
     /// `.hdf5`.
     pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
@@ -58,19 +68,7 @@ impl Table {
             let got = format!("{} values and {} names", self.values.len(), self.names.len());
             return Err(DataError::Shape { expected, got });
         }
-        let write = match read::format(path) {
-            Ok(Format::Text { gzip: false }) if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) => {
-                read::text::write
-            }
-            Ok(Format::Npy) => read::npy::write,
-            Ok(Format::Parquet) => read::parquet::write,
-            _ => {
-                let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
-                let expected = ".csv, .npy or .parquet to write";
-                return Err(DataError::UnknownFormat { path: path.to_path_buf(), ending, expected });
-            }
-        };
-        atomic::write(path, |file| write(self, path, file))
+        write_values(path, &self.names, self.rows, &mut |put| put(&self.values))
     }
 
     /// One row, or `None` past the end.
@@ -122,9 +120,66 @@ impl Table {
     }
 }
 
+/// Takes values, whole rows one after another.
+pub(crate) type Put<'a> = &'a mut dyn FnMut(&[f64]) -> Result<()>;
+
+/// Hands all values to a writer, in any number of parts.
+pub(crate) type Fill<'a> = &'a mut dyn FnMut(Put<'_>) -> Result<()>;
+
+/// Writes a table that is too long to be held, as [`Table::write`] would: `next` gives whole rows one after another, as many at
+/// once as it likes, and `None` after `rows` of them. An error of `next` leaves no file.
+pub fn write_in_parts(
+    path: impl AsRef<Path>,
+    names: &[String],
+    rows: usize,
+    next: &mut dyn FnMut() -> Result<Option<Vec<f64>>>,
+) -> Result<()> {
+    write_values(path.as_ref(), names, rows, &mut |put| {
+        while let Some(values) = next()? {
+            put(&values)?;
+        }
+        Ok(())
+    })
+}
+
+fn write_values(path: &Path, names: &[String], rows: usize, fill: Fill<'_>) -> Result<()> {
+    let write = match read::format(path) {
+        Ok(Format::Text { gzip: false }) if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) => {
+            read::text::write
+        }
+        Ok(Format::Npy) => read::npy::write,
+        Ok(Format::Parquet) => read::parquet::write,
+        _ => {
+            let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let expected = ".csv, .npy or .parquet to write";
+            return Err(DataError::UnknownFormat { path: path.to_path_buf(), ending, expected });
+        }
+    };
+    let columns = names.len();
+    let mut checked = |put: Put<'_>| {
+        let mut seen = 0_usize;
+        fill(&mut |values| {
+            seen += values.len();
+            put(values)
+        })?;
+        match rows.checked_mul(columns) == Some(seen) && seen.is_multiple_of(columns.max(1)) {
+            true => Ok(()),
+            false => Err(DataError::Shape { expected: format!("{rows} x {columns} values"), got: format!("{seen}") }),
+        }
+    };
+    atomic::write(path, |file| write(names, rows, &mut checked, path, file))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbered_columns_are_no_names() {
+        let table = |names: &[&str]| Table::new(names.iter().map(ToString::to_string).collect(), vec![1.0; 2]).unwrap();
+        assert!(table(&["a", "b"]).has_names() && table(&["c2", "c1"]).has_names());
+        assert!(!table(&["c1", "c2"]).has_names());
+    }
 
     fn table() -> Table {
         Table::new(vec!["a".into(), "b".into()], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap()
@@ -147,6 +202,29 @@ mod tests {
         assert_eq!(table.retain_rows(|row| row[0] != 3.0), 1);
         table.reorder(&[1, 0]);
         assert_eq!((table.rows, &table.values[..]), (2, &[5.0, 6.0, 1.0, 2.0][..]));
+    }
+
+    #[test]
+    fn parts_make_the_same_file_as_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = vec!["a".to_string(), "b, c".into()];
+        let values: Vec<f64> = (0..2 * 300_000).map(|i| f64::from(i) / 7.0).collect();
+        let table = Table::new(names.clone(), values.clone()).unwrap();
+        for ending in ["csv", "npy", "parquet"] {
+            let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(format!("{name}.{ending}")));
+            table.write(&whole).unwrap();
+            let mut left = values.chunks(2 * 8192);
+            let mut next = || Ok(left.next().map(<[f64]>::to_vec));
+            write_in_parts(&parts, &names, 300_000, &mut next).unwrap();
+            assert!(std::fs::read(&whole).unwrap() == std::fs::read(&parts).unwrap(), "{ending}");
+            // Fewer rows than promised, or a failure on the way, leave the old file.
+            let mut once = Some(vec![1.0, 2.0]);
+            assert!(write_in_parts(&parts, &names, 300_000, &mut || Ok(once.take())).is_err());
+            let mut fails = || Err(DataError::Shape { expected: "rows".into(), got: "none".into() });
+            assert!(write_in_parts(&parts, &names, 1, &mut fails).is_err());
+            assert!(std::fs::read(&whole).unwrap() == std::fs::read(&parts).unwrap(), "{ending}");
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 6);
     }
 
     #[test]

@@ -338,3 +338,21 @@ fn the_catalogue_agrees_with_itself() {
         assert!(!set.origin.is_empty() && !set.licence.is_empty());
     }
 }
+
+#[test]
+fn marks_tell_tables_and_their_test_rows_apart() {
+    let mut text = "x,y\n".to_string();
+    (0..200).for_each(|i| writeln!(text, "{i},{}", i * 17 % 101).unwrap());
+    let folder = folder(&[("t.csv", &text)]);
+    let marks = |change: fn(&mut DataConfig)| {
+        let mut config = DataConfig::new(SetName::Table, folder.path().join("t.csv"));
+        change(&mut config);
+        load(&config).unwrap().marks
+    };
+    let own = marks(|_| {});
+    assert_eq!((own.rows, own), (200, marks(|config| config.limit_rows = Some(10))));
+    let other = marks(|config| config.seed = 7);
+    assert_eq!(other.table, own.table);
+    assert_ne!(other.test, own.test);
+    assert_ne!(marks(|config| config.columns = Some(vec!["x".into()])).table, own.table);
+}

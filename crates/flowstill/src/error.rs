@@ -36,6 +36,16 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// A value in the user's rows that no flow can take.
+    #[error("{what}: {problem}; {remedy}")]
+    BadValue {
+        /// Which rows.
+        what: String,
+        /// Row, column and value.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A teacher and a student that a loss cannot bring together.
     #[error("{loss}: {problem}; {remedy}")]
     Alignment {
@@ -101,6 +111,18 @@ impl Error {
     /// Make an [`Error::Io`].
     pub fn io(path: impl AsRef<std::path::Path>, doing: impl Into<String>, source: std::io::Error) -> Self {
         Error::Io { path: path.as_ref().display().to_string(), doing: doing.into(), source }
+    }
+
+    /// The same with the advice that helps for a damaged file which can be made again: remove it, and `then`.
+    #[must_use]
+    pub fn or_remove(self, then: &str) -> Self {
+        match self {
+            // A newer file is whole.
+            Error::File { path, problem, remedy } if !remedy.starts_with("update") => {
+                Error::File { path, problem, remedy: format!("remove this file, and {then}") }
+            }
+            other => other,
+        }
     }
 
     /// Whether the fault lies in what the user gave (exit code 2) rather than in the run (exit code 1).

@@ -41,6 +41,22 @@ impl Standardization {
         -self.std.iter().map(|s| s.ln()).sum::<f64>()
     }
 
+    /// Raw row-major values of the modelled columns, as the flow wants them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they do not fill whole rows, [`Error::BadValue`] names the first that is not finite, or too far off to be.
+    pub fn rows(&self, raw: &[f64]) -> Result<Vec<f32>> {
+        standardise(raw, &self.mean, &self.std, "rows")
+    }
+
+    /// The same for the conditioning columns.
+    ///
+    /// # Errors
+    /// As [`Standardization::rows`].
+    pub fn context(&self, raw: &[f64]) -> Result<Vec<f32>> {
+        standardise(raw, &self.context_mean, &self.context_std, "context")
+    }
+
     pub(crate) fn check(&self, architecture: &Architecture, path: &Path) -> Result<()> {
         let columns = architecture.event[2];
         let lengths = [self.mean.len(), self.std.len(), self.context_mean.len(), self.context_std.len()];
@@ -76,7 +92,7 @@ pub struct Model {
 }
 
 /// Rows handled at once when many are scored or drawn: enough to keep the matrix products busy, small enough for the caches.
-const CHUNK: usize = 8192;
+pub const CHUNK: usize = 8192;
 
 impl Model {
     /// Values per row.
@@ -92,11 +108,11 @@ impl Model {
     /// Log-density of each row in nats, in the data's own units; `rows` and `context` are raw and row-major.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the values do not fill whole rows, [`Error::NotFinite`] names the first row whose input or density is not finite.
+    /// [`Error::Shape`] if the values do not fill whole rows, [`Error::BadValue`] names the first bad value, [`Error::NotFinite`] the
+    /// first row whose density is not finite.
     pub fn log_prob(&self, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
         let s = &self.standardization;
-        let x = standardise(rows, &s.mean, &s.std, "rows")?;
-        let c = standardise(context, &s.context_mean, &s.context_std, "context")?;
+        let (x, c) = (s.rows(rows)?, s.context(context)?);
         let offset = s.log_det();
         Ok(self.log_prob_standardised(&x, &c)?.into_iter().map(|value| f64::from(value) + offset).collect())
     }
@@ -142,11 +158,33 @@ impl Model {
     /// # Errors
     /// [`Error::Config`] for a temperature that is not above 0, [`Error::Shape`] for a context that does not fit.
     pub fn sample(&self, count: usize, seed: u64, temperature: f64, context: &[f64]) -> Result<Vec<f64>> {
-        let s = &self.standardization;
-        let c = standardise(context, &s.context_mean, &s.context_std, "context")?;
-        let drawn = self.sample_standardised(count, seed, temperature, &c)?;
-        let columns = self.columns();
-        Ok(drawn.iter().enumerate().map(|(i, &v)| f64::from(v) * s.std[i % columns] + s.mean[i % columns]).collect())
+        let drawn = self.sample_standardised(count, seed, temperature, &self.standardization.context(context)?)?;
+        Ok(self.in_data_units(&drawn))
+    }
+
+    /// Draw `count` rows from row `first`, a multiple of [`CHUNK`], of those that [`Model::sample`] draws by the same seed: a part of a
+    /// draw that is too long to be held. `context` is that of these rows.
+    ///
+    /// # Errors
+    /// As [`Model::sample`]; [`Error::Config`] for another `first`.
+    pub fn sample_from(
+        &self,
+        first: u64,
+        count: usize,
+        seed: u64,
+        temperature: f64,
+        context: &[f64],
+    ) -> Result<Vec<f64>> {
+        if !first.is_multiple_of(CHUNK as u64) {
+            return Err(Error::config("first row", format!("{first}"), format!("use a multiple of {CHUNK}")));
+        }
+        let context = self.standardization.context(context)?;
+        Ok(self.in_data_units(&self.draw(first / CHUNK as u64, count, seed, temperature, &context)?))
+    }
+
+    fn in_data_units(&self, drawn: &[f32]) -> Vec<f64> {
+        let (s, columns) = (&self.standardization, self.columns());
+        drawn.iter().enumerate().map(|(i, &v)| f64::from(v) * s.std[i % columns] + s.mean[i % columns]).collect()
     }
 
     /// Draw standardised rows.
@@ -154,6 +192,11 @@ impl Model {
     /// # Errors
     /// As [`Model::sample`].
     pub fn sample_standardised(&self, count: usize, seed: u64, temperature: f64, context: &[f32]) -> Result<Vec<f32>> {
+        self.draw(0, count, seed, temperature, context)
+    }
+
+    /// The chunks of noise from `first`.
+    fn draw(&self, first: u64, count: usize, seed: u64, temperature: f64, context: &[f32]) -> Result<Vec<f32>> {
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(Error::config(
                 "temperature",
@@ -163,18 +206,22 @@ impl Model {
         }
         let device = self.flow.device();
         let width = self.context_columns();
-        if context.len() != count * width {
+        if count.checked_mul(width) != Some(context.len()) {
             let expected = format!("{count} rows of {width} conditioning values");
             return Err(Error::shape("context", expected, format!("{} values", context.len())));
         }
-        let mut out = Vec::with_capacity(count * self.columns());
+        let mut out = Vec::new();
+        let room = count.checked_mul(self.columns()).is_some_and(|values| out.try_reserve_exact(values).is_ok());
+        if !room {
+            return Err(Error::config("rows to draw", format!("{count} do not fit into memory"), "draw fewer at once"));
+        }
         for (chunk, start) in (0..count).step_by(CHUNK).enumerate() {
             let end = (start + CHUNK).min(count);
             let context = (width > 0).then(|| {
                 let values = context[start * width..end * width].to_vec();
                 Tensor::<2>::from_data(TensorData::new(values, [end - start, width]), &device)
             });
-            let mut rng = random::stream(seed, "sample", chunk as u64);
+            let mut rng = random::stream(seed, "sample", first + chunk as u64);
             out.extend(to_f32(self.flow.sample(end - start, temperature, context.as_ref(), &mut rng)?));
         }
         Ok(out)
@@ -211,17 +258,16 @@ fn standardise(raw: &[f64], mean: &[f64], std: &[f64], what: &str) -> Result<Vec
     if width == 0 || !raw.len().is_multiple_of(width) {
         return Err(Error::shape(what, format!("rows of {width} values"), format!("{} values", raw.len())));
     }
-    if let Some(at) = raw.iter().position(|value| !value.is_finite()) {
-        return Err(Error::NotFinite {
-            what: what.into(),
-            problem: format!("row {} column {} is {}", at / width + 1, at % width + 1, raw[at]),
-            remedy: "drop such rows, or fill them".into(),
-        });
-    }
-    let limit = f64::from(f32::MAX);
-    Ok(raw
-        .iter()
-        .enumerate()
-        .map(|(i, v)| ((v - mean[i % width]) / std[i % width]).clamp(-limit, limit) as f32)
-        .collect())
+    let values: Vec<f32> =
+        raw.iter().enumerate().map(|(i, v)| ((v - mean[i % width]) / std[i % width]) as f32).collect();
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(values) };
+    let value = match raw[at] {
+        value if value.is_finite() => format!("{value:e}, too far from the training data to be standardised"),
+        value => value.to_string(),
+    };
+    Err(Error::BadValue {
+        what: what.into(),
+        problem: format!("row {} column {} is {value}", at / width + 1, at % width + 1),
+        remedy: "drop such rows, or mend them".into(),
+    })
 }

@@ -93,11 +93,30 @@ fn rows_that_are_not_finite_are_named() {
     let model = model(FLOWS[0], 0);
     let mut rows = ROWS;
     rows[5] = f64::NAN;
-    let error = model.log_prob(&rows, &[]).expect_err("NaN").to_string();
-    assert!(error.contains("row 2 column 3"), "{error}");
+    let error = model.log_prob(&rows, &[]).expect_err("NaN");
+    assert!(error.is_input() && error.to_string().contains("row 2 column 3 is NaN"), "{error}");
+    // Finite, but not as a standardised single-precision number: told with the value that stands in the table.
+    rows[5] = 1e300;
+    let error = model.log_prob(&rows, &[]).expect_err("too far");
+    assert!(error.is_input() && error.to_string().contains("row 2 column 3 is 1e300, too far"), "{error}");
     assert!(model.log_prob(&ROWS[..8], &[]).is_err());
     assert!(model.sample(3, 1, f64::NAN, &[]).is_err());
     assert!(model.sample(3, 1, 0.0, &[]).is_err());
+}
+
+#[test]
+fn a_draw_in_parts_is_the_draw() {
+    let model = model(FLOWS[0], 0);
+    let count = flowstill::model::CHUNK + 7;
+    let whole = model.sample(count, 3, 1.0, &[]).expect("draws");
+    let first = model.sample_from(0, flowstill::model::CHUNK, 3, 1.0, &[]).expect("draws");
+    let rest = model.sample_from(flowstill::model::CHUNK as u64, 7, 3, 1.0, &[]).expect("draws");
+    assert!(whole == [first, rest].concat());
+    assert!(model.sample_from(7, 7, 3, 1.0, &[]).is_err());
+    for count in [usize::MAX, usize::MAX / 3, 1 << 55] {
+        let error = model.sample(count, 3, 1.0, &[]).expect_err("no memory holds it");
+        assert!(error.is_input() && error.to_string().contains("draw fewer"), "{error}");
+    }
 }
 
 fn refused(path: &Path, word: &str) {

@@ -278,3 +278,102 @@ fn gaussians_of_very_different_sizes_are_recovered() {
         assert!((std / want - 1.0).abs() < 0.1, "column {column}: {std} is not {want}");
     }
 }
+
+#[test]
+fn a_history_that_is_not_finite_is_gone_on_from() {
+    // Values so large that every validation overflows, while the rows to learn from are ordinary.
+    let wild: Vec<f32> = (0..30).map(|i| if i % 2 == 0 { 3e38 } else { -3e38 }).collect();
+    let validation = Rows::new(wild, 3).expect("finite");
+    let data = TrainingData { train: table(600, 1).into(), validation: validation.into() };
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = RunFolder::create(folder.path()).expect("a folder");
+    let config = TrainConfig {
+        schedule: ScheduleConfig { kind: ScheduleKind::Plateau, patience: 1, ..ScheduleConfig::default() },
+        ..settings()
+    };
+    let mut seen = Vec::new();
+    for stop in [31, 45, 1000] {
+        let mut watch = |event: &Event| match event {
+            Event::Step { step, .. } if *step == stop => Control::Stop,
+            Event::Validated(validation) => {
+                seen.push(validation.nll);
+                Control::Continue
+            }
+            _ => Control::Continue,
+        };
+        let error = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&run), &mut watch).map(|_| ());
+        match error.expect_err("nothing finite was found") {
+            Error::Interrupted { step } => assert_eq!(step, stop),
+            error => assert!(stop == 1000 && matches!(error, Error::NotFinite { .. }), "at {stop}: {error}"),
+        }
+    }
+    assert!(seen.len() == 3 && seen.iter().all(|nll| !nll.is_finite()), "{seen:?}");
+}
+
+#[test]
+fn a_short_run_averages_over_its_own_weights_and_not_over_the_untrained_ones() {
+    let best = |ema: f64| {
+        let config = TrainConfig { ema, checkpoint_every: 1000, ..settings() };
+        let config = TrainConfig { optimiser: OptimiserConfig { rate: 5e-3, ..OptimiserConfig::default() }, ..config };
+        let trained =
+            train(flow(MAF), &mut NegativeLogLikelihood, &data(), &config, None, &mut go).expect("trains").report;
+        (trained.best.expect("validated").nll, trained.history[0].nll)
+    };
+    let ((without, _), (with, first)) = (best(0.0), best(0.999_9));
+    assert!(with - without < 0.25 * (first - without), "{with} with an average, {without} without, {first} at first");
+}
+
+#[test]
+fn settings_out_of_range_are_refused_before_anything_is_built() {
+    let base = serde_json::to_value(TrainConfig::default()).expect("writes");
+    let many = serde_json::json!(u64::MAX);
+    for (path, value, name) in [
+        ("/batch", many.clone(), "train.batch"),
+        ("/steps", many.clone(), "train.steps"),
+        ("/initialize_rows", 0.into(), "train.initialize_rows"),
+        ("/calibrate_momentum", 1.5.into(), "train.calibrate_momentum"),
+        ("/schedule/factor", 2.0.into(), "train.schedule.factor"),
+        ("/schedule/final_fraction", (-0.1).into(), "train.schedule.final_fraction"),
+        ("/schedule/patience", 0.into(), "train.schedule.patience"),
+        ("/schedule/warmup", many.clone(), "train.schedule.warmup"),
+    ] {
+        let mut changed = base.clone();
+        *changed.pointer_mut(path).expect("a setting") = value;
+        let config: TrainConfig = serde_json::from_value(changed).expect("reads");
+        let error = config.check().expect_err(name).to_string();
+        assert!(error.starts_with(&format!("{name}: ")), "{error}");
+    }
+    let refused: [fn(&mut TrainConfig); 7] = [
+        |c| c.optimiser.epsilon = f64::INFINITY,
+        |c| c.optimiser.epsilon = 1e-300,
+        |c| c.optimiser.weight_decay = f64::INFINITY,
+        |c| c.schedule.final_fraction = f64::NAN,
+        |c| c.calibrate_momentum = f64::NAN,
+        |c| c.epochs = Some(f64::INFINITY),
+        |c| c.clip_norm = f64::INFINITY,
+    ];
+    for change in refused {
+        let mut config = TrainConfig::default();
+        change(&mut config);
+        assert!(config.check().is_err());
+    }
+    let refused: [fn(&mut DistillConfig); 4] = [
+        |c| c.pool = usize::MAX,
+        |c| c.noise_batch = usize::MAX,
+        |c| c.outlier = f64::INFINITY,
+        |c| c.distance = flowstill::distill::Distance::Huber { delta: f64::INFINITY },
+    ];
+    for change in refused {
+        let mut config = DistillConfig::default();
+        change(&mut config);
+        assert!(config.check().is_err_and(|error| error.to_string().starts_with("distill.")));
+    }
+    for json in [
+        r#"{"kind":"nsf","blocks":1000000000000}"#,
+        r#"{"kind":"nsf","blocks":1000000000000,"form":"autoregressive"}"#,
+        r#"{"kind":"glow","steps":1,"base":{"kind":"mixture","components":1000000000000}}"#,
+    ] {
+        let config: FlowConfig = serde_json::from_str(json).expect("valid");
+        assert!(config.assemble(3, 0, 1).and_then(|a| Flow::new(&a, 1, &Device::default())).is_err(), "{json}");
+    }
+}

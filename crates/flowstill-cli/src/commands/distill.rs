@@ -52,7 +52,7 @@ pub(super) fn run(args: &Distill, quiet: bool) -> Outcome<()> {
         Workshop { data: &data, fingerprint: data.fingerprint(), judge: &plan.judge, judge_again: false, quiet };
     let place = folder(&run, seed, &student.role);
     workshop.check_folder(student, &place)?;
-    open_run(&plan, &run)?;
+    let _open = open_run(&plan, &run)?;
     let teacher = match (given, &plan.teacher) {
         (Some(model), _) => model,
         (None, Some(teacher)) => {

@@ -3,6 +3,7 @@
 use crate::args::{Evaluate, Split};
 use crate::failure::{Failure, Outcome};
 use crate::judge::{JudgeConfig, judge};
+use crate::leak::{self, Typed};
 use crate::{device, out, tables};
 use flowstill::file;
 use flowstill::model::Model;
@@ -90,10 +91,12 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
         (None, text) => {
             let path = Path::new(text.as_deref().unwrap_or_default());
             let raw = tables::read_for(model, path)?;
-            return Ok((standardised(model, &raw)?, path.display().to_string()));
+            leak::tell_whole_table(&model.facts, path);
+            return Ok((standardised(model, &raw, path)?, path.display().to_string()));
         }
     };
     let data = tables::load_for(model, &config)?;
+    leak::check(&model.facts, &data, args.split, Typed::Data)?;
     let (rows, split) = match args.split {
         Split::Train => (data.training.train, "train"),
         Split::Validation => (data.training.validation, "validation"),
@@ -103,13 +106,9 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
     Ok((rows, format!("{} split of {}", split, data.source)))
 }
 
-fn standardised(model: &Model, raw: &tables::RawRows) -> Outcome<Rows> {
-    let scale = |values: &[f64], mean: &[f64], std: &[f64]| -> Vec<f32> {
-        let one = |(at, value): (usize, &f64)| ((value - mean[at % mean.len()]) / std[at % std.len()]) as f32;
-        values.iter().enumerate().map(one).collect()
-    };
+fn standardised(model: &Model, raw: &tables::RawRows, path: &Path) -> Outcome<Rows> {
     let s = &model.standardization;
-    let values = scale(&raw.values, &s.mean, &s.std);
-    let context = scale(&raw.context, &s.context_mean, &s.context_std);
-    Ok(Rows::with_context(values, model.columns(), context, model.context_columns())?)
+    let scaled =
+        || Rows::with_context(s.rows(&raw.values)?, model.columns(), s.context(&raw.context)?, model.context_columns());
+    scaled().map_err(|error| Failure::from(error).within(&path.display().to_string()))
 }

@@ -4,7 +4,7 @@ use crate::args::Inspect;
 use crate::failure::Outcome;
 use crate::{device, out};
 use flowstill::Parameters;
-use flowstill::file::{self, FORMAT_VERSION};
+use flowstill::file::{self, FORMAT_VERSION, SplitFacts};
 use serde_json::json;
 
 pub(super) fn run(args: &Inspect) -> Outcome<()> {
@@ -38,10 +38,18 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
         ("conditioned on", list(&facts.context_columns)),
         ("base density", json!(architecture.base)["kind"].as_str().unwrap_or("-").to_string()),
         ("trained on", facts.data.clone()),
+        ("split", facts.split.as_ref().map_or("-".into(), split)),
         ("training", format!("seed {}, {} steps, {} skipped", facts.seed, facts.steps, facts.skipped)),
         ("validation nll", validation),
         ("standardisation", format!("adds {:.4} nats to a standardised log-density", model.standardization.log_det())),
         ("file", format!("{bytes} bytes, format {FORMAT_VERSION}, written by flowstill {}", facts.flowstill)),
     ];
     out::print(&lines.map(|(name, value)| format!("{name:18} {value}\n")).concat())
+}
+
+/// Which rows the flow learned from.
+fn split(split: &SplitFacts) -> String {
+    let limit = split.limit_rows.map(|rows| format!(", at most {rows} to learn from")).unwrap_or_default();
+    let SplitFacts { seed, test, validation, rows, .. } = split;
+    format!("{rows} rows, seed {seed}, test part {test}, validation part {validation}{limit}")
 }

@@ -18,7 +18,8 @@ use crate::plan::Plan;
 use crate::{interrupt, out};
 use clap::Parser;
 use clap::error::ErrorKind;
-use std::path::PathBuf;
+use flowstill_data::DataError;
+use std::path::{Path, PathBuf};
 use toml::Value;
 
 /// Read the command line and run it.
@@ -122,7 +123,7 @@ fn tell_shadowed(read: &crate::recipe::Read) {
 }
 
 /// Read and check a recipe file.
-fn plan(path: &std::path::Path, overrides: Vec<Override>) -> Outcome<Plan> {
+fn plan(path: &Path, overrides: Vec<Override>) -> Outcome<Plan> {
     let read = crate::recipe::read_file(path, overrides)?;
     tell_shadowed(&read);
     Plan::new(&read)
@@ -134,16 +135,75 @@ fn stoppable() {
 }
 
 /// Write rows to a file by its ending, or as CSV to standard output.
-fn write_table(names: Vec<String>, values: Vec<f64>, out: Option<&std::path::Path>) -> Outcome<()> {
+fn write_table(names: &[String], values: Vec<f64>, out: Option<&Path>) -> Outcome<()> {
+    let rows = values.len() / names.len().max(1);
+    let mut whole = Some(values);
+    write_parts(names, rows, out, &mut || Ok(whole.take()))
+}
+
+/// The same for `rows` rows that come in parts, so that none but the newest is held.
+fn write_parts(
+    names: &[String],
+    rows: usize,
+    out: Option<&Path>,
+    next: &mut dyn FnMut() -> Outcome<Option<Vec<f64>>>,
+) -> Outcome<()> {
     if let Some(path) = out {
-        return Ok(flowstill_data::Table::new(names, values)?.write(path)?);
+        let mut failure = None;
+        let written = flowstill_data::write_in_parts(path, names, rows, &mut || {
+            next().map_err(|why| {
+                failure = Some(why);
+                // Only stops the writer; what is told is the failure itself.
+                DataError::Shape { expected: "rows".into(), got: "none".into() }
+            })
+        });
+        return match failure {
+            Some(failure) => Err(failure),
+            None => Ok(written?),
+        };
     }
-    // In parts, so that a reader that wants the first rows alone does not wait for the text of all.
     let columns = names.len().max(1);
-    out::print(&format!("{}\n", names.join(",")))?;
-    for part in values.chunks(columns * 4096) {
-        let lines = part.chunks(columns).map(|row| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n");
-        out::print(&lines.collect::<String>())?;
+    // Before the names, so that a draw that fails at once prints nothing.
+    let mut part = next()?;
+    out::print(&format!("{}\n", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",")))?;
+    while let Some(values) = part {
+        // In pieces, so that a reader that wants the first rows alone does not wait for the text of all.
+        for part in values.chunks(columns * 4096) {
+            let line = |row: &[f64]| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n";
+            out::print(&part.chunks(columns).map(line).collect::<String>())?;
+        }
+        part = next()?;
     }
     Ok(())
+}
+
+/// A name as a field of CSV.
+fn quoted(name: &str) -> String {
+    match name.is_empty() || name.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => name.to_string(),
+    }
+}
+
+/// Refuse to write over a file that is read.
+fn refuse_same(out: Option<&Path>, read: &Path) -> Outcome<()> {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    match out.filter(|out| *out == read || real(out).is_some_and(|out| real(read) == Some(out))) {
+        Some(out) => Err(Failure::input(format!(
+            "--out {}: expected a file of its own, got the one that is read; give another name",
+            out.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn names_are_quoted_where_csv_needs_it() {
+        let names = ["plain", "with space", "a,b", "say \"x\"", ""].map(quoted);
+        assert_eq!(names, ["plain", "with space", "\"a,b\"", "\"say \"\"x\"\"\"", "\"\""]);
+    }
 }

@@ -1,51 +1,95 @@
 //! `flowstill sample`: rows drawn from a flow, in the data's own units.
 
-use super::write_table;
+use super::{refuse_same, write_parts};
 use crate::args::Sample;
 use crate::failure::{Failure, Outcome};
-use crate::{device, tables};
+use crate::{device, out, tables};
 use flowstill::file;
-use flowstill::model::Model;
+use flowstill::model::{CHUNK, Model};
 
 pub(super) fn run(args: &Sample) -> Outcome<()> {
+    if let Some(context) = &args.context {
+        refuse_same(args.out.as_deref(), context)?;
+    }
     let model = file::load(&args.flow, &device::current())?;
-    let (context, rows) = context(args, &model)?;
-    let values = model.sample(rows, args.seed, args.temperature, &context)?;
-    let (columns, width) = (model.columns(), model.context_columns());
+    let wanted = Wanted::new(args, &model)?;
+    let rows = wanted.rows()?;
     let names = |given: &[String], count: usize, prefix: &str| match given.len() == count {
         true => given.to_vec(),
         false => (1..=count).map(|at| format!("{prefix}{at}")).collect(),
     };
-    let mut all = names(&model.facts.columns, columns, "c");
-    if width == 0 {
-        return write_table(all, values, args.out.as_deref());
-    }
+    let mut all = names(&model.facts.columns, model.columns(), "c");
     // With a context each row says what it was drawn for.
-    all.extend(names(&model.facts.context_columns, width, "context"));
-    let pairs = values.chunks_exact(columns).zip(context.chunks_exact(width));
-    let values = pairs.flat_map(|(row, context)| row.iter().chain(context).copied()).collect();
-    write_table(all, values, args.out.as_deref())
+    all.extend(names(&model.facts.context_columns, model.context_columns(), "context"));
+    let (mut drawn, mut bad) = (0, 0);
+    let mut next = || -> Outcome<Option<Vec<f64>>> {
+        let count = CHUNK.min(rows - drawn);
+        if count == 0 {
+            return match bad {
+                // Before a file takes its name.
+                bad if bad > 0 && bad == rows => Err(all_bad(rows)),
+                _ => Ok(None),
+            };
+        }
+        let context = wanted.context(drawn, count);
+        let values = model.sample_from(drawn as u64, count, args.seed, args.temperature, &context)?;
+        bad += values.chunks_exact(model.columns()).filter(|row| row.iter().any(|value| !value.is_finite())).count();
+        drawn += count;
+        if context.is_empty() {
+            return Ok(Some(values));
+        }
+        let pairs = values.chunks_exact(model.columns()).zip(context.chunks_exact(wanted.width));
+        Ok(Some(pairs.flat_map(|(row, context)| row.iter().chain(context).copied()).collect()))
+    };
+    write_parts(&all, rows, args.out.as_deref(), &mut next)?;
+    if bad > 0 {
+        out::note(&format!("{bad} of {rows} rows are not finite; drop them, or lower --temperature"));
+    }
+    Ok(())
 }
 
-/// The conditioning values of every row to draw, and how many rows those are.
-fn context(args: &Sample, model: &Model) -> Outcome<(Vec<f64>, usize)> {
-    let width = model.context_columns();
-    match (&args.context, width) {
-        (None, 0) => Ok((Vec::new(), args.rows.unwrap_or(1000))),
-        (Some(_), 0) => Err(Failure::input("--context: this flow has no conditioning columns; leave it out")),
-        (None, _) => Err(Failure::input(format!(
-            "--context: this flow is conditioned on {width} columns ({}); give a table of them",
-            model.facts.context_columns.join(", ")
-        ))),
-        (Some(path), _) => {
-            let raw = tables::read_context(model, path)?;
-            let each = args.rows.unwrap_or(1);
-            let repeated: Vec<f64> = raw
-                .context
-                .chunks_exact(width)
-                .flat_map(|row| std::iter::repeat_n(row, each).flatten().copied().collect::<Vec<_>>())
-                .collect();
-            Ok((repeated, raw.rows * each))
+fn all_bad(rows: usize) -> Failure {
+    Failure::run(format!("none of the {rows} rows drawn is finite; lower --temperature, or train the flow again"))
+}
+
+/// How many rows are wanted, and what they are conditioned on.
+struct Wanted {
+    each: usize,
+    given: Vec<f64>,
+    width: usize,
+}
+
+impl Wanted {
+    fn new(args: &Sample, model: &Model) -> Outcome<Self> {
+        let width = model.context_columns();
+        match (&args.context, width) {
+            (None, 0) => Ok(Self { each: args.rows.unwrap_or(1000), given: Vec::new(), width }),
+            (Some(_), 0) => Err(Failure::input("--context: this flow has no conditioning columns; leave it out")),
+            (None, _) => Err(Failure::input(format!(
+                "--context: this flow is conditioned on {width} columns ({}); give a table of them",
+                model.facts.context_columns.join(", ")
+            ))),
+            (Some(path), _) => {
+                let raw = tables::read_context(model, path)?;
+                Ok(Self { each: args.rows.unwrap_or(1), given: raw.context, width })
+            }
+        }
+    }
+
+    fn rows(&self) -> Outcome<usize> {
+        let given = self.given.len().checked_div(self.width).unwrap_or(1);
+        // No machine counts further, and sums of rows stay sums.
+        self.each.checked_mul(given).filter(|rows| *rows < 1 << 48).ok_or_else(|| {
+            Failure::input(format!("--rows {}: expected fewer than 2^48 rows in all; draw fewer", self.each))
+        })
+    }
+
+    /// The conditioning values of `count` rows from row `first`: every given row serves `each` of them.
+    fn context(&self, first: usize, count: usize) -> Vec<f64> {
+        let given = |at: usize| &self.given[at / self.each * self.width..][..self.width];
+        match self.width {
+            0 => Vec::new(),
+            _ => (first..first + count).flat_map(given).copied().collect(),
         }
     }
 }

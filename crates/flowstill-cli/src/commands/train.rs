@@ -23,7 +23,7 @@ pub(super) fn run(args: &Train, quiet: bool) -> Outcome<()> {
         Workshop { data: &data, fingerprint: data.fingerprint(), judge: &plan.judge, judge_again: false, quiet };
     let place = folder(&run, model.train.seed, &model.role);
     workshop.check_folder(model, &place)?;
-    open_run(&plan, &run)?;
+    let _open = open_run(&plan, &run)?;
     let learned = workshop.learn(model, None, &place, &model.role)?;
     show(&learned, &place, &args.recipe)
 }

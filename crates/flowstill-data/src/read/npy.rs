@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::dtype::Dtype;
 use super::numbered;
+use crate::table::Fill;
 use crate::{DataError, Result, Table};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -46,21 +47,24 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Table> {
     Table::new(numbered(columns), values)
 }
 
-pub(crate) fn write(table: &Table, path: &Path, to: &mut (dyn Write + Send)) -> Result<()> {
-    let mut header =
-        format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, {}), }}", table.rows, table.columns);
+pub(crate) fn write(
+    names: &[String],
+    rows: usize,
+    fill: Fill<'_>,
+    path: &Path,
+    to: &mut (dyn Write + Send),
+) -> Result<()> {
+    let mut header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({}, {}), }}", rows, names.len());
     // Magic, version, length and header together fill whole blocks of 64 bytes, the last of them a line end.
     let blanks = 63 - (MAGIC.len() + 4 + header.len()) % 64;
     header.extend(std::iter::repeat_n(' ', blanks));
     header.push('\n');
-    let mut fill = || {
-        to.write_all(MAGIC)?;
-        to.write_all(&[1, 0])?;
-        to.write_all(&(header.len() as u16).to_le_bytes())?;
-        to.write_all(header.as_bytes())?;
-        table.values.iter().try_for_each(|value| to.write_all(&value.to_le_bytes()))
-    };
-    fill().map_err(DataError::io(path, "write"))
+    let head = [MAGIC, &[1, 0], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
+    to.write_all(&head).map_err(DataError::io(path, "write"))?;
+    fill(&mut |values| {
+        let mut values = values.iter();
+        values.try_for_each(|value| to.write_all(&value.to_le_bytes())).map_err(DataError::io(path, "write"))
+    })
 }
 
 /// What follows `'key':` in the header's dictionary.

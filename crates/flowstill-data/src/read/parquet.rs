@@ -15,7 +15,8 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescriptor, Type};
 
 use super::{Keep, Rows};
-use crate::{DataError, ReadOptions, Result, Table};
+use crate::table::Fill;
+use crate::{DataError, ReadOptions, Result};
 
 /// Rows a written group holds: some megabytes at a time.
 const GROUP: usize = 1 << 17;
@@ -120,29 +121,58 @@ where
     }
 }
 
-pub(crate) fn write(table: &Table, path: &Path, to: &mut (dyn Write + Send)) -> Result<()> {
-    write_to(table, to).map_err(|error| DataError::io(path, "write")(std::io::Error::other(error)))
+pub(crate) fn write(
+    names: &[String],
+    _rows: usize,
+    fill: Fill<'_>,
+    path: &Path,
+    to: &mut (dyn Write + Send),
+) -> Result<()> {
+    let failed = |error: ParquetError| DataError::io(path, "write")(std::io::Error::other(error));
+    let mut writer = start(names, to).map_err(failed)?;
+    let size = GROUP * names.len().max(1);
+    let mut group: Vec<f64> = Vec::new();
+    fill(&mut |mut values| {
+        while !values.is_empty() {
+            let (taken, rest) = values.split_at(values.len().min(size - group.len()));
+            group.extend_from_slice(taken);
+            values = rest;
+            if group.len() == size {
+                write_group(&mut writer, &group, names.len()).map_err(failed)?;
+                group.clear();
+            }
+        }
+        Ok(())
+    })?;
+    if !group.is_empty() {
+        write_group(&mut writer, &group, names.len()).map_err(failed)?;
+    }
+    writer.close().map(drop).map_err(failed)
 }
 
-fn write_to(table: &Table, to: &mut (dyn Write + Send)) -> Result<(), ParquetError> {
+fn start<W: Write + Send>(names: &[String], to: W) -> Result<SerializedFileWriter<W>, ParquetError> {
     let field = |name: &String| {
         let column = Type::primitive_type_builder(name, Physical::DOUBLE).with_repetition(Repetition::REQUIRED);
         column.build().map(Arc::new)
     };
-    let fields = table.names.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    let fields = names.iter().map(field).collect::<Result<Vec<_>, _>>()?;
     let schema = Arc::new(Type::group_type_builder("table").with_fields(fields).build()?);
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    let mut writer = SerializedFileWriter::new(to, schema, Arc::new(properties))?;
-    for group in table.values.chunks(GROUP * table.columns.max(1)) {
-        let mut rows = writer.next_row_group()?;
-        for index in 0..table.columns {
-            let column: Vec<f64> = group.iter().skip(index).step_by(table.columns).copied().collect();
-            if let Some(mut chunk) = rows.next_column()? {
-                chunk.typed::<DoubleType>().write_batch(&column, None, None)?;
-                chunk.close()?;
-            }
+    SerializedFileWriter::new(to, schema, Arc::new(properties))
+}
+
+fn write_group<W: Write + Send>(
+    writer: &mut SerializedFileWriter<W>,
+    group: &[f64],
+    columns: usize,
+) -> Result<(), ParquetError> {
+    let mut rows = writer.next_row_group()?;
+    for index in 0..columns {
+        let column: Vec<f64> = group.iter().skip(index).step_by(columns).copied().collect();
+        if let Some(mut chunk) = rows.next_column()? {
+            chunk.typed::<DoubleType>().write_batch(&column, None, None)?;
+            chunk.close()?;
         }
-        rows.close()?;
     }
-    writer.close().map(drop)
+    rows.close().map(drop)
 }

@@ -9,7 +9,8 @@ use flate2::read::MultiGzDecoder;
 
 use super::{Keep, Rows, numbered};
 use crate::error::shown;
-use crate::{DataError, Header, ReadOptions, Result, Table};
+use crate::table::Fill;
+use crate::{DataError, Header, ReadOptions, Result};
 
 /// How many lines the delimiter is judged by.
 const JUDGED_LINES: usize = 30;
@@ -86,14 +87,21 @@ pub(crate) fn read_from<'a>(
     Ok(rows)
 }
 
-pub(crate) fn write(table: &Table, path: &Path, to: &mut (dyn Write + Send)) -> Result<()> {
+pub(crate) fn write(
+    names: &[String],
+    _rows: usize,
+    fill: Fill<'_>,
+    path: &Path,
+    to: &mut (dyn Write + Send),
+) -> Result<()> {
     let failed = |error: csv::Error| DataError::io(path, "write")(error.into());
     let mut writer = csv::Writer::from_writer(to);
-    writer.write_record(&table.names).map_err(failed)?;
-    for row in table.values.chunks_exact(table.columns.max(1)) {
+    writer.write_record(names).map_err(failed)?;
+    fill(&mut |values| {
         // Rust prints the shortest digits that read back as the same number.
-        writer.write_record(row.iter().map(f64::to_string)).map_err(failed)?;
-    }
+        let mut rows = values.chunks_exact(names.len().max(1));
+        rows.try_for_each(|row| writer.write_record(row.iter().map(f64::to_string)).map_err(failed))
+    })?;
     writer.flush().map_err(DataError::io(path, "write"))
 }
 

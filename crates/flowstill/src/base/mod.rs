@@ -97,8 +97,8 @@ impl Base {
                 base.log_std = Some(Param::zeros(&[1, dimensions], device));
             }
             BaseConfig::Mixture { components } => {
-                if components == 0 {
-                    return Err(Error::config("base.components", "0 components", "use at least 1"));
+                if !(1..=10_000).contains(&components) {
+                    return Err(Error::config("base.components", format!("{components} components"), "use 1 to 10000"));
                 }
                 // Means apart from the start: equal components would receive equal gradients for ever.
                 base.mean = Some(Param::new(normals(components * dimensions, rng), &[components, dimensions], device));

@@ -222,15 +222,17 @@ impl DistillConfig {
         };
         let rules = [
             ("distill.schedule", good, "give fractions of the run between 0 and 1, from before to"),
+            ("distill.noise_batch", self.noise_batch <= crate::train::MOST_ROWS, "use 0 (the batch size) to 1048576"),
+            ("distill.pool", self.pool <= 1 << 24, "use 0 (fresh samples at every step) to 16777216"),
             ("distill.skd_every", self.skd_every >= 1, "use at least 1"),
             ("distill.temperature", self.temperature > 0.0 && self.temperature.is_finite(), "use a number above 0"),
-            ("distill.outlier", self.outlier > 0.0, "use a number above 0"),
+            ("distill.outlier", self.outlier > 0.0 && self.outlier.is_finite(), "use a finite number above 0"),
             ("distill.norm_control", self.norm_control >= 0.0 && self.norm_control.is_finite(), "use 0 or more"),
             ("distill.alignment", self.alignment != AlignmentConfig::Every(0), "use every n-th step with n at least 1"),
             (
                 "distill.distance",
-                !matches!(self.distance, Distance::Huber { delta } if delta.is_nan() || delta <= 0.0),
-                "use delta above 0",
+                !matches!(self.distance, Distance::Huber { delta } if !delta.is_finite() || delta <= 0.0),
+                "use a finite delta above 0",
             ),
         ];
         match rules.iter().find(|(_, good, _)| !good) {

@@ -55,6 +55,14 @@ impl Default for NsfConfig {
     }
 }
 
+/// Refuse networks so deep that they are surely a slip; none at all is a linear map between two layers.
+fn check_blocks(blocks: usize) -> Result<()> {
+    match blocks {
+        0..=100 => Ok(()),
+        _ => Err(crate::Error::config("nsf.blocks", format!("{blocks} blocks"), "use 0 to 100")),
+    }
+}
+
 impl NsfConfig {
     /// See [`FlowConfig::assemble`](super::FlowConfig::assemble).
     ///
@@ -62,6 +70,7 @@ impl NsfConfig {
     /// [`Error::Config`](crate::Error::Config) names the setting.
     pub fn assemble(&self, columns: usize, context: usize, _seed: u64) -> Result<Architecture> {
         check_steps("nsf.steps", self.steps)?;
+        check_blocks(self.blocks)?;
         let transform = Univariate::RationalQuadratic { bins: self.bins, tail_bound: self.tail_bound };
         let activation = self.activation;
         let step = |k: usize| {

@@ -11,6 +11,10 @@ use std::path::Path;
 const KIND: &str = "flowstill-checkpoint";
 const VERSION: u32 = 1;
 
+fn afresh(error: Error) -> Error {
+    error.or_remove("the training starts afresh")
+}
+
 /// The state of a training that is not a tensor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -25,10 +29,12 @@ pub struct State {
     /// Validations since the best.
     pub since_best: u64,
     /// The schedule's plateau factor.
+    #[serde(with = "super::exact")]
     pub plateau: f64,
     /// The schedule's count of validations.
     pub waited: u64,
     /// Seconds of training so far.
+    #[serde(with = "super::exact")]
     pub seconds: f64,
     /// All validations so far.
     pub history: Vec<Validation>,
@@ -66,7 +72,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] for a truncated, damaged, foreign or newer file, and for one of another training.
     pub fn load(path: &Path, fingerprint: &str, lengths: &[(String, usize)], device: &Device) -> Result<Self> {
-        let (mut tensors, state): (StoredTensors, State) = StoredTensors::read(path, KIND, VERSION)?;
+        let (mut tensors, state): (StoredTensors, State) = StoredTensors::read(path, KIND, VERSION).map_err(afresh)?;
         if state.fingerprint != fingerprint {
             return Err(Error::file(
                 path,
@@ -76,7 +82,7 @@ impl Checkpoint {
         }
         let mut vectors = Vec::new();
         for (name, length) in lengths {
-            let values = tensors.take(path, name, &[*length])?;
+            let values = tensors.take(path, name, &[*length]).map_err(afresh)?;
             vectors.push((name.clone(), Tensor::from_data(TensorData::new(values, [*length]), device)));
         }
         Ok(Self { state, vectors })
@@ -84,5 +90,26 @@ impl Checkpoint {
 
     pub(super) fn vector(&self, name: &str) -> Option<Tensor<1>> {
         self.vectors.iter().find(|(own, _)| own == name).map(|(_, vector)| vector.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_lacks_come_back_as_they_were() {
+        let history = [1.0 / 3.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e300];
+        let history = history.map(|nll| Validation { step: 1, nll, best: false }).to_vec();
+        let state = State { history, plateau: f64::NAN, ..State::default() };
+        let text = serde_json::to_string(&state).expect("writes");
+        let again: State = serde_json::from_str(&text).expect("reads");
+        assert!(again.plateau.is_nan());
+        for (one, other) in state.history.iter().zip(&again.history) {
+            assert!(one.nll == other.nll || (one.nll.is_nan() && other.nll.is_nan()), "{text}");
+        }
+        // As checkpoints of before wrote it.
+        let old: Validation = serde_json::from_str(r#"{"step":1,"nll":null,"best":false}"#).expect("reads");
+        assert!(old.nll.is_nan());
     }
 }

@@ -93,7 +93,8 @@ pub struct TrainConfig {
     pub schedule: ScheduleConfig,
     /// Largest norm of the gradient, 0 for no clipping; default 5.
     pub clip_norm: f64,
-    /// Decay of the exponential moving average of the weights, 0 for none; default 0. With it, the average is validated and kept.
+    /// Decay of the exponential moving average of the weights, 0 for none; default 0. With it, the average is validated and kept. After n
+    /// updates the decay is at most (1 + n) / (10 + n).
     pub ema: f64,
     /// Steps between validations; default 250.
     pub validate_every: u64,
@@ -140,6 +141,9 @@ impl Default for TrainConfig {
     }
 }
 
+/// The most rows in a batch: far more than is of use, and few enough to be told from a slip.
+pub(crate) const MOST_ROWS: usize = 1 << 20;
+
 impl TrainConfig {
     /// Check every range.
     ///
@@ -147,11 +151,13 @@ impl TrainConfig {
     /// [`Error::Config`] names the first setting that is out of range.
     pub fn check(&self) -> Result<()> {
         let optimiser = &self.optimiser;
-        let rules: [(&str, f64, bool, &str); 17] = [
-            ("train.steps", self.steps as f64, self.steps >= 1, "use at least 1"),
-            ("train.epochs", self.epochs.unwrap_or(1.0), self.epochs.is_none_or(|e| e > 0.0), "use more than 0"),
-            ("train.seconds", self.seconds.unwrap_or(1.0), self.seconds.is_none_or(|s| s > 0.0), "use more than 0"),
-            ("train.batch", self.batch as f64, self.batch >= 1, "use at least 1"),
+        let schedule = &self.schedule;
+        let above_0 = |value: Option<f64>| value.is_none_or(|value| value > 0.0 && value.is_finite());
+        let rules: [(&str, f64, bool, &str); 23] = [
+            ("train.steps", self.steps as f64, (1..=1_000_000_000_000).contains(&self.steps), "use 1 to 1000000000000"),
+            ("train.epochs", self.epochs.unwrap_or(1.0), above_0(self.epochs), "use a finite number above 0"),
+            ("train.seconds", self.seconds.unwrap_or(1.0), above_0(self.seconds), "use a finite number above 0"),
+            ("train.batch", self.batch as f64, (1..=MOST_ROWS).contains(&self.batch), "use 1 to 1048576"),
             (
                 "train.optimiser.rate",
                 optimiser.rate,
@@ -160,15 +166,62 @@ impl TrainConfig {
             ),
             ("train.optimiser.beta1", optimiser.beta1, (0.0..1.0).contains(&optimiser.beta1), "use 0 <= beta1 < 1"),
             ("train.optimiser.beta2", optimiser.beta2, (0.0..1.0).contains(&optimiser.beta2), "use 0 <= beta2 < 1"),
-            ("train.optimiser.epsilon", optimiser.epsilon, optimiser.epsilon > 0.0, "use more than 0"),
-            ("train.optimiser.weight_decay", optimiser.weight_decay, optimiser.weight_decay >= 0.0, "use 0 or more"),
-            ("train.clip_norm", self.clip_norm, self.clip_norm >= 0.0, "use 0 (no clipping) or more"),
+            (
+                "train.optimiser.epsilon",
+                optimiser.epsilon,
+                // Below, it is nothing to single precision, and 0 / 0 is what a weight without a gradient would move by.
+                (1e-30..=1.0).contains(&optimiser.epsilon),
+                "use 1e-30 to 1",
+            ),
+            (
+                "train.optimiser.weight_decay",
+                optimiser.weight_decay,
+                optimiser.weight_decay >= 0.0 && optimiser.weight_decay.is_finite(),
+                "use a finite number, 0 or more",
+            ),
+            (
+                "train.schedule.final_fraction",
+                schedule.final_fraction,
+                (0.0..=1.0).contains(&schedule.final_fraction),
+                "use 0 to 1",
+            ),
+            (
+                "train.schedule.factor",
+                schedule.factor,
+                schedule.factor > 0.0 && schedule.factor < 1.0,
+                "use 0 < factor < 1",
+            ),
+            ("train.schedule.patience", schedule.patience as f64, schedule.patience >= 1, "use at least 1"),
+            (
+                "train.schedule.warmup",
+                schedule.warmup as f64,
+                schedule.warmup <= 1_000_000_000_000,
+                "use a part of train.steps",
+            ),
+            (
+                "train.clip_norm",
+                self.clip_norm,
+                self.clip_norm >= 0.0 && self.clip_norm.is_finite(),
+                "use 0 (no clipping) or a finite number above",
+            ),
             ("train.ema", self.ema, (0.0..1.0).contains(&self.ema), "use 0 (none) <= ema < 1"),
             ("train.validate_every", self.validate_every as f64, self.validate_every >= 1, "use at least 1"),
             ("train.validation_rows", self.validation_rows as f64, self.validation_rows >= 1, "use at least 1"),
             ("train.checkpoint_every", self.checkpoint_every as f64, self.checkpoint_every >= 1, "use at least 1"),
             ("train.log_every", self.log_every as f64, self.log_every >= 1, "use at least 1"),
             ("train.calibrate_every", self.calibrate_every as f64, self.calibrate_every >= 1, "use at least 1"),
+            (
+                "train.calibrate_momentum",
+                self.calibrate_momentum,
+                (0.0..=1.0).contains(&self.calibrate_momentum),
+                "use 0 to 1",
+            ),
+            (
+                "train.initialize_rows",
+                self.initialize_rows as f64,
+                self.initialize_rows >= 2,
+                "use at least 2: one row has no spread",
+            ),
             ("train.skip_limit", self.skip_limit, (0.0..=1.0).contains(&self.skip_limit), "use 0 to 1"),
         ];
         match rules.iter().find(|(_, value, good, _)| !good || value.is_nan()) {

@@ -46,7 +46,7 @@ impl Rows {
     /// Rows without context; `values` is row-major.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the values do not fill whole rows, [`Error::NotFinite`] names the first bad row and column.
+    /// [`Error::Shape`] if the values do not fill whole rows, [`Error::BadValue`] names the first bad row and column.
     pub fn new(values: Vec<f32>, columns: usize) -> Result<Self> {
         Self::with_context(values, columns, Vec::new(), 0)
     }
@@ -70,10 +70,10 @@ impl Rows {
         }
         for (what, data, width) in [("rows", &values, columns), ("context of the rows", &context, context_columns)] {
             if let Some(at) = data.iter().position(|value| !value.is_finite()) {
-                return Err(Error::NotFinite {
+                return Err(Error::BadValue {
                     what: what.to_string(),
                     problem: format!("row {} column {} is {}", at / width + 1, at % width + 1, data[at]),
-                    remedy: "drop such rows, or fill them".to_string(),
+                    remedy: "drop such rows, or mend them".to_string(),
                 });
             }
         }

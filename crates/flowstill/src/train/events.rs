@@ -43,7 +43,8 @@ pub enum Event {
 pub struct Validation {
     /// Steps done.
     pub step: u64,
-    /// Mean negative log-likelihood, nats per row, standardised data.
+    /// Mean negative log-likelihood, nats per row, standardised data; NaN or an infinity where the flow failed.
+    #[serde(with = "super::exact")]
     pub nll: f64,
     /// Whether it is the lowest so far.
     pub best: bool,

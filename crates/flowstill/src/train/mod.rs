@@ -4,6 +4,7 @@ mod checkpoint;
 mod config;
 mod data;
 mod events;
+mod exact;
 mod objective;
 mod optimiser;
 mod run;
@@ -12,6 +13,7 @@ mod trainer;
 mod vector;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use config::MOST_ROWS;
 pub use config::{OptimiserConfig, OptimiserKind, ScheduleConfig, ScheduleKind, TrainConfig};
 pub use data::{Batch, Examples, Rows, TrainingData};
 pub use events::{Control, Event, Validation};

@@ -257,8 +257,8 @@ impl<'a> Training<'a> {
                 let gradient = if clip > 0.0 && norm > clip { gradient * (clip / norm) } else { gradient };
                 let fraction = self.schedule.fraction(step, total);
                 self.weights = self.optimiser.update(self.weights.clone(), gradient, fraction);
-                self.ema =
-                    self.ema.take().map(|ema| ema * self.config.ema + self.weights.clone() * (1.0 - self.config.ema));
+                let decay = self.ema_decay();
+                self.ema = self.ema.take().map(|ema| ema * decay + self.weights.clone() * (1.0 - decay));
                 self.put_weights();
                 self.last_loss = value;
                 if (step + 1).is_multiple_of(self.config.log_every) {
@@ -279,6 +279,12 @@ impl<'a> Training<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The average's decay after the newest update: small at first, so that the untrained weights do not linger in a short run.
+    fn ema_decay(&self) -> f64 {
+        let updates = self.optimiser.updates as f64;
+        self.config.ema.min((1.0 + updates) / (10.0 + updates))
     }
 
     fn gradient(&self, loss: &Tensor<1>) -> Tensor<1> {

@@ -1,0 +1,129 @@
+//! Find out whether rows that judge a flow have trained it.
+
+use crate::args::Split;
+use crate::convert::Prepared;
+use crate::failure::{Failure, Outcome};
+use crate::out;
+use flowstill::file::{SplitFacts, TrainingFacts};
+use std::path::Path;
+
+/// How the remedy is typed.
+#[derive(Clone, Copy)]
+pub enum Typed {
+    /// As `--set data.KEY=VALUE`.
+    Set,
+    /// As a part of `--data set=NAME,KEY=VALUE`.
+    Data,
+}
+
+/// What is to be said about a part of a split.
+#[derive(Debug, PartialEq)]
+enum Finding {
+    /// The flow has not seen these rows.
+    Clean,
+    /// It cannot be told.
+    Doubt(String),
+    /// It has seen some of them: the settings that would cut as before.
+    Seen(Vec<(&'static str, String)>),
+}
+
+/// Refuse to judge a flow on rows that have trained it; say so where that cannot be told.
+///
+/// # Errors
+/// When the flow learned from another split of the same table.
+pub fn check(facts: &TrainingFacts, data: &Prepared, part: Split, typed: Typed) -> Outcome<()> {
+    match find(facts, data, part) {
+        Finding::Clean => Ok(()),
+        Finding::Doubt(why) => {
+            out::note(&why);
+            Ok(())
+        }
+        Finding::Seen(settings) => {
+            let listed = |way: &dyn Fn(&(&str, String)) -> String, with: &str| {
+                settings.iter().map(way).collect::<Vec<_>>().join(with)
+            };
+            let cut = listed(&|(key, value)| format!("{key} {value}"), ", ");
+            let remedy = match typed {
+                Typed::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
+                Typed::Data => {
+                    let keys = listed(&|(key, value)| format!("{key}={value}"), ",");
+                    format!("--data set={},...,{keys}", data.split.set)
+                }
+            };
+            Err(Failure::input(format!(
+                "the flow was trained on another split of {} ({cut}), so that it has seen rows of this {} split; use {remedy}",
+                data.source,
+                name(part)
+            )))
+        }
+    }
+}
+
+fn name(part: Split) -> &'static str {
+    match part {
+        Split::Train => "train",
+        Split::Validation => "validation",
+        Split::Test => "test",
+    }
+}
+
+fn find(facts: &TrainingFacts, data: &Prepared, part: Split) -> Finding {
+    if part == Split::Train {
+        return Finding::Clean;
+    }
+    let part = name(part);
+    let Some(theirs) = &facts.split else {
+        return Finding::Doubt(format!(
+            "the flow does not say which rows it was trained on; make sure that it has not seen this {part} split"
+        ));
+    };
+    let ours = &data.split;
+    let same_rows = theirs.table_fingerprint == ours.table_fingerprint;
+    let named = ours.set != "table";
+    if theirs.set != ours.set || !(named || same_rows || same_file(&facts.data, &data.source)) {
+        return Finding::Clean;
+    }
+    let same_test = theirs.test_fingerprint == ours.test_fingerprint;
+    if !same_test && theirs.rows != ours.rows {
+        return Finding::Doubt(format!(
+            "{}: has {} rows, and had {} when the flow was trained on it; make sure that it has not seen this {part} split",
+            data.source, ours.rows, theirs.rows
+        ));
+    }
+    if clean(theirs, ours, same_test, part) {
+        return Finding::Clean;
+    }
+    let all = [
+        ("seed", theirs.seed.to_string(), theirs.seed != ours.seed),
+        ("test", theirs.test.to_string(), theirs.test != ours.test),
+        ("validation", theirs.validation.to_string(), part == "validation" && theirs.validation != ours.validation),
+    ];
+    Finding::Seen(all.into_iter().filter(|(.., differs)| *differs).map(|(key, value, _)| (key, value)).collect())
+}
+
+/// Whether these rows were cut off before the other split took its rows to learn from. Test rows are cut off first, from the end, then the
+/// rows that validate; so a smaller part of the same cut is a part of the larger one.
+fn clean(theirs: &SplitFacts, ours: &SplitFacts, same_test: bool, part: &str) -> bool {
+    let same_order = same_test || theirs.seed == ours.seed;
+    match part {
+        "test" => same_test || (same_order && ours.test <= theirs.test),
+        _ => same_order && ours.test == theirs.test && ours.validation <= theirs.validation,
+    }
+}
+
+/// Say that a table holds the rows that the flow was trained on, where its path tells.
+pub fn tell_whole_table(facts: &TrainingFacts, path: &Path) {
+    let Some(split) = facts.split.as_ref().filter(|_| same_file(&facts.data, &path.to_string_lossy())) else { return };
+    out::note(&format!(
+        "the flow was trained on rows of this very table; --data set={},path={},seed={},test={} counts only its test split",
+        split.set,
+        path.display(),
+        split.seed,
+        split.test
+    ));
+}
+
+fn same_file(one: &str, other: &str) -> bool {
+    let real = |path: &str| std::fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
+}
