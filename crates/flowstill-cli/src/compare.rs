@@ -5,7 +5,8 @@ use crate::convert::{self, Prepared};
 use crate::failure::{Failure, Outcome};
 use crate::leak::{self, Typed};
 use crate::learn::{Learned, Workshop, build, folder, preflight};
-use crate::plan::{ModelPlan, PLAIN, Plan, TEACHER, missing};
+use crate::picture_data;
+use crate::plan::{DataPlan, ModelPlan, PLAIN, Plan, TEACHER, missing};
 use crate::report::{Comparison, Failed, Row, summarise};
 use crate::{out, pictures, resolved, table, tables};
 use flowstill::file::{self, write_atomically};
@@ -67,19 +68,40 @@ fn lock(run: &Path) -> Outcome<Option<File>> {
 /// # Errors
 /// What the table's reader reports.
 pub fn load_data(plan: &Plan, teacher: Option<&Model>, quiet: bool) -> Outcome<Prepared> {
-    let data = convert::load(&plan.data)?;
+    let data = match &plan.data {
+        DataPlan::Table(config) => convert::load(config)?,
+        DataPlan::Pictures(plan) => picture_data::load(plan)?,
+    };
     if !quiet {
         let parts = [data.training.train.len(), data.training.validation.len(), data.test.len()];
         let [train, validation, test] = parts;
-        out::error_line(&format!(
-            "data: {}; {} columns, {train} train, {validation} validation, {test} test rows",
-            data.source,
-            data.names.len()
-        ));
+        out::error_line(&match &data.pictures {
+            None => format!(
+                "data: {}; {} columns, {train} train, {validation} validation, {test} test rows",
+                data.source,
+                data.names.len()
+            ),
+            Some(pictures) => {
+                let [h, w, c] = pictures.event;
+                format!(
+                    "data: {}; pictures of {h}x{w}x{c}, {} bits, {train} train, {validation} validation, {test} test",
+                    data.source, pictures.scaling.bits
+                )
+            }
+        });
     }
     let Some(teacher) = teacher else { return Ok(data) };
     leak::check(&teacher.facts, &data, Split::Test, Typed::Set).map_err(|failure| failure.within("teacher"))?;
-    tables::check_names(teacher, &data).map_err(|failure| failure.within("teacher"))?;
+    let scaling = data.pictures.as_ref().map(|pictures| pictures.scaling);
+    if teacher.pictures != scaling {
+        return Err(Failure::input(format!(
+            "teacher: sees pictures as {:?}, the recipe gives {scaling:?}; set data.bits and pictures.range to the teacher's",
+            teacher.pictures
+        )));
+    }
+    if scaling.is_none() {
+        tables::check_names(teacher, &data).map_err(|failure| failure.within("teacher"))?;
+    }
     let own = data.standardization.clone();
     let data = data.in_units_of(&teacher.standardization).map_err(|failure| failure.within("teacher"))?;
     if data.standardization != own {

@@ -2,9 +2,16 @@
 
 use flowstill::flows::{FlowConfig, NsfForm};
 
-/// The family and its size: `glow, 5 steps, hidden 32`.
-pub fn flow(config: &FlowConfig) -> String {
+/// The family and its size: `glow, 5 steps, hidden 32`, on pictures `glow, 3 levels of 8 steps, hidden 64`.
+pub fn flow(config: &FlowConfig, pictures: bool) -> String {
     match config {
+        FlowConfig::Glow(glow) if pictures => {
+            format!("glow, {} levels of {} steps, hidden {}", glow.levels, glow.steps, glow.hidden)
+        }
+        FlowConfig::Realnvp(realnvp) if pictures => {
+            let hidden = realnvp.hidden.first().copied().unwrap_or_default();
+            format!("realnvp, {} levels of {} steps, hidden {hidden}", realnvp.levels, realnvp.steps)
+        }
         FlowConfig::Glow(glow) => format!("glow, {} steps, hidden {}", glow.steps, glow.hidden),
         FlowConfig::Realnvp(realnvp) => format!("realnvp, {} steps, hidden {:?}", realnvp.steps, realnvp.hidden),
         FlowConfig::Maf(maf) => format!("maf, {} blocks, hidden {:?}", maf.blocks, maf.hidden),

@@ -42,7 +42,10 @@ pub struct Learned {
 /// Settings that do not fit the data or the teacher.
 pub fn build(plan: &ModelPlan, data: &Prepared, teacher: Option<&Flow>) -> Outcome<(Flow, Vec<String>)> {
     let seed = plan.train.seed;
-    let architecture = plan.flow.assemble(data.names.len(), data.context_names.len(), seed)?;
+    let architecture = match &data.pictures {
+        None => plan.flow.assemble(data.names.len(), data.context_names.len(), seed)?,
+        Some(pictures) => plan.flow.assemble_picture(pictures.event, pictures.classes)?,
+    };
     let flow = Flow::new(&architecture, seed, &crate::device::current())?;
     match (&plan.distill, teacher) {
         (Some(config), Some(teacher)) => Ok(prepare_student(flow, teacher, config)?),
@@ -103,7 +106,7 @@ impl Workshop<'_> {
         let trained = trained?;
         let facts = TrainingFacts {
             role: plan.role.clone(),
-            flow: describe::flow(&plan.flow),
+            flow: describe::flow(&plan.flow, self.data.pictures.is_some()),
             data: self.data.source.clone(),
             columns: self.data.names.clone(),
             context_columns: self.data.context_names.clone(),
@@ -114,8 +117,12 @@ impl Workshop<'_> {
             split: Some(self.data.split.clone()),
             ..TrainingFacts::default()
         };
-        let model =
-            Model { flow: trained.flow, standardization: self.data.standardization.clone(), pictures: None, facts };
+        let model = Model {
+            flow: trained.flow,
+            standardization: self.data.standardization.clone(),
+            pictures: self.data.pictures.as_ref().map(|pictures| pictures.scaling),
+            facts,
+        };
         file::save(&model, &run.flow())?;
         interrupt::check()?;
         let verdict = judge_test(&model, self.data, self.judge)?;
@@ -124,7 +131,7 @@ impl Workshop<'_> {
         row.differs = plan.differs.clone();
         let flow = fingerprint(&model);
         let report = Report { identity, judged: self.judge.clone(), row, notes, plan: serde_json::json!(plan), flow };
-        pictures::of_model(&run, &format!("{}, seed {}: {}", plan.role, plan.train.seed, describe::flow(&plan.flow)));
+        pictures::of_model(&run, &format!("{}, seed {}: {}", plan.role, plan.train.seed, describe::flow(&plan.flow, self.data.pictures.is_some())), self.data.pictures.is_some());
         report.write(folder)?;
         progress.say(&format!("{label}: {}", report.row.summary()));
         Ok(Learned { model, report })

@@ -13,6 +13,7 @@ mod leak;
 mod learn;
 mod out;
 mod overrides;
+mod picture_data;
 mod pictures;
 mod plan;
 mod progress;

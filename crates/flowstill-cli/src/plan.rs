@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::judge::JudgeConfig;
+use crate::picture_data::{PicturePlan, is_picture_set};
 use crate::recipe::{Part, Read};
 use crate::source::Source;
 use crate::suggest;
@@ -27,8 +28,8 @@ pub struct Plan {
     pub name: String,
     /// `cpu` or `gpu`.
     pub device: String,
-    /// The table.
-    pub data: DataConfig,
+    /// The table, or the pictures.
+    pub data: DataPlan,
     /// The teacher's training, if it is trained here.
     pub teacher: Option<ModelPlan>,
     /// The teacher's file, if it is not.
@@ -43,6 +44,37 @@ pub struct Plan {
     pub seeds: Vec<u64>,
     /// How models are judged.
     pub judge: JudgeConfig,
+}
+
+/// Where the data come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DataPlan {
+    /// A table.
+    Table(Box<DataConfig>),
+    /// Pictures.
+    Pictures(Box<PicturePlan>),
+}
+
+/// `[data]`, and `[pictures]` where it names a set of pictures.
+fn data(read: &Read) -> Outcome<DataPlan> {
+    let Read { recipe, source } = read;
+    let pictures = recipe.data.get("set").and_then(Value::as_str).is_some_and(is_picture_set);
+    if !pictures {
+        if let Some((key, _)) = recipe.pictures.iter().next() {
+            let message = format!(
+                "pictures.{key}: [pictures] goes with pictures, and data.set names a table; remove it, or set data.set to one of {}",
+                flowstill_data::PictureSetName::ALL.map(flowstill_data::PictureSetName::as_str).join(", ")
+            );
+            return Err(source.fault(&path(&["pictures", key]), message));
+        }
+        return Ok(DataPlan::Table(Box::new(source.read(&["data"], recipe.data.clone())?)));
+    }
+    let plan = PicturePlan {
+        set: source.read(&["data"], recipe.data.clone())?,
+        options: source.read(&["pictures"], recipe.pictures.clone())?,
+    };
+    plan.scaling().check().map_err(|error| source.fault(&path(&["pictures"]), error.to_string()))?;
+    Ok(DataPlan::Pictures(Box::new(plan)))
 }
 
 /// One model to be trained.
@@ -88,7 +120,7 @@ impl Plan {
         if !["cpu", "gpu"].contains(&device) {
             return Err(source.fault(&path(&["device"]), format!("device: expected cpu or gpu, got `{device}`")));
         }
-        let data: DataConfig = source.read(&["data"], recipe.data.clone())?;
+        let data = data(read)?;
         let judge: JudgeConfig = source.read(&["judge"], recipe.judge.clone())?;
         judge.check().map_err(|message| source.fault(&path(&["judge"]), message))?;
         let common: TrainConfig = source.read(&["train"], recipe.train.clone())?;

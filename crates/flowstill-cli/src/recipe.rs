@@ -15,8 +15,10 @@ pub struct Recipe {
     pub name: String,
     /// `cpu` or `gpu`; default `cpu`.
     pub device: String,
-    /// The table: see `flowstill_data::DataConfig`.
+    /// The table: see `flowstill_data::DataConfig`; or pictures: see `flowstill_data::PictureConfig`.
     pub data: Table,
+    /// What the flow sees of pictures: see [`crate::picture_data::PictureOptions`].
+    pub pictures: Table,
     /// Training of every model: see `flowstill::train::TrainConfig`.
     pub train: Table,
     /// The teacher.

@@ -1,8 +1,9 @@
 //! Write a plan back as a recipe with every value spelt out: what a run folder keeps.
 
 use crate::failure::{Failure, Outcome};
-use crate::plan::{ModelPlan, Plan};
+use crate::plan::{DataPlan, ModelPlan, Plan};
 use serde::Serialize;
+use std::path::PathBuf;
 use toml::{Table, Value};
 
 /// The recipe that gives this plan again, wherever it is read from.
@@ -13,9 +14,18 @@ pub fn resolved(plan: &Plan) -> Outcome<String> {
     let mut out = Table::new();
     out.insert("name".into(), plan.name.clone().into());
     out.insert("device".into(), plan.device.clone().into());
-    let mut data = plan.data.clone();
-    data.path = data.path.map(|path| std::path::absolute(&path).unwrap_or(path));
-    out.insert("data".into(), value(&data)?);
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    match plan.data.clone() {
+        DataPlan::Table(mut data) => {
+            data.path = data.path.map(absolute);
+            out.insert("data".into(), value(&data)?);
+        }
+        DataPlan::Pictures(mut pictures) => {
+            pictures.set.path = pictures.set.path.map(absolute);
+            out.insert("data".into(), value(&pictures.set)?);
+            out.insert("pictures".into(), value(&pictures.options)?);
+        }
+    }
     let part = |model: &ModelPlan| -> Outcome<Table> {
         Ok(Table::from_iter([("flow".to_string(), value(&model.flow)?), ("train".to_string(), value(&model.train)?)]))
     };

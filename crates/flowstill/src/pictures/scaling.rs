@@ -122,8 +122,8 @@ mod tests {
                     let slope = scaling.forward(&pixels[..1], &[u], &mut x);
                     (f64::from(x[0]), slope)
                 };
-                let ((low, _), (high, _), (_, slope)) = (value(0.45), value(0.55), value(0.5));
-                assert!(((high - low) / 0.1 / slope.exp() - 1.0).abs() < 0.02, "{scaling:?}");
+                let ((low, _), (high, _), (_, slope)) = (value(0.49), value(0.51), value(0.5));
+                assert!(((high - low) / 0.02 / slope.exp() - 1.0).abs() < 0.02, "{scaling:?}");
             }
         }
     }
