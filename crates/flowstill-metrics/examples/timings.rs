@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use flowstill_metrics::{C2stConfig, GaussianFit, MmdConfig, c2st, frechet_gaussian, marginals, mmd_unbiased};
+use flowstill_metrics::{
+    C2stConfig, GaussianAccumulator, GaussianFit, KidConfig, MmdConfig, PrecisionRecallConfig, c2st, frechet_gaussian,
+    kid, marginals, mmd_unbiased, precision_recall,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -28,10 +31,21 @@ fn main() {
     timed("mmd, scale 1.1", || mmd_unbiased(&real, &scaled, 6, &MmdConfig::default()));
     timed("marginals", || marginals(&real, &fake, 6).map(|m| m.max_kolmogorov_smirnov()));
     timed("frechet, 6 features", || frechet_gaussian(&real, &fake, 6));
-    let (real, fake) = (gaussian(10_000, 2_048, 1.0, 4), gaussian(10_000, 2_048, 1.0, 5));
-    let fits = [&real, &fake].map(|set| GaussianFit::from_rows(set, 2_048));
-    timed("fit, 10,000 x 2,048", || GaussianFit::from_rows(&real, 2_048).map(|fit| fit.rows()));
-    if let [Ok(a), Ok(b)] = fits {
-        timed("frechet, 2,048 features", || a.squared_distance(&b));
+    for d in [1_280, 2_048] {
+        let (real, fake) = (gaussian(10_000, d, 1.0, 4), gaussian(10_000, d, 1.0, 5));
+        let fits = [&real, &fake].map(|set| GaussianFit::from_rows(set, d));
+        timed(&format!("fit, 10,000 x {d}"), || GaussianFit::from_rows(&real, d).map(|fit| fit.rows()));
+        timed(&format!("fit in batches, 10,000 x {d}"), || {
+            let mut sums = GaussianAccumulator::new(d)?;
+            real.chunks(d * 100).try_for_each(|batch| sums.push(batch))?;
+            sums.finish().map(|fit| fit.rows())
+        });
+        if let [Ok(a), Ok(b)] = fits {
+            timed(&format!("frechet, {d} features"), || a.squared_distance(&b));
+        }
+        timed(&format!("kid, 10,000 x {d}"), || kid(&real, &fake, d, &KidConfig::default()));
+        timed(&format!("precision and recall, 10,000 x {d}"), || {
+            precision_recall(&real, &fake, d, &PrecisionRecallConfig::default())
+        });
     }
 }

@@ -97,6 +97,30 @@ pub enum MetricError {
         /// What the encoder said.
         reason: String,
     },
+    /// Statistics of different feature networks.
+    #[error("features of `{left}` and of `{right}` do not compare: compute both with one network and input side")]
+    NetworksDiffer {
+        /// The first network.
+        left: String,
+        /// The second.
+        right: String,
+    },
+    /// The file is no file of statistics, or a damaged one.
+    #[error("`{path}` holds no usable feature statistics: {reason}; compute them again")]
+    Statistics {
+        /// The file's name.
+        path: String,
+        /// What contradicts the format.
+        reason: String,
+    },
+    /// The file could not be read.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// The file's name.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The file could not be written.
     #[error("cannot write `{path}`: {source}")]
     Write {

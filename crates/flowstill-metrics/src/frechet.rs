@@ -5,6 +5,12 @@ use crate::matrix::Rows;
 use crate::product::{View, multiply_f64};
 use crate::symmetric::{pivoted_cholesky, symmetric_eigenvalues};
 
+/// Below so many samples of either set a Frechet distance of deep features is to be given with a warning.
+///
+/// The distance is biased upwards, the more the fewer samples there are. 10,000 is the least that the authors of the FID
+/// recommend for it (Heusel et al. 2017, in the notes to their code); published values mostly use 50,000.
+pub const FRECHET_MINIMUM_SAMPLES: usize = 10_000;
+
 /// The mean and covariance of a feature matrix: all the Frechet distance needs, so real features are read once.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -37,7 +43,18 @@ impl GaussianFit {
             let view = View::new(&centred, block.len() / columns, columns);
             multiply_f64(1.0 / (set.rows - 1) as f64, view.t(), view, 1.0, &mut covariance);
         }
-        Ok(Self { columns, rows: set.rows, mean, covariance })
+        Ok(Self::from_moments(set.rows, mean, covariance))
+    }
+
+    /// Takes moments computed elsewhere; of the covariance only the upper triangle is read.
+    pub(crate) fn from_moments(rows: usize, mean: Vec<f64>, mut covariance: Vec<f64>) -> Self {
+        let columns = mean.len();
+        for i in 0..columns {
+            for j in 0..i {
+                covariance[i * columns + j] = covariance[j * columns + i];
+            }
+        }
+        Self { columns, rows, mean, covariance }
     }
 
     /// Number of features.

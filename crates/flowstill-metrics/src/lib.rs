@@ -9,6 +9,9 @@
 //! | Can a classifier tell samples from data? | [`c2st`] |
 //! | Do all smooth averages agree? | [`mmd_unbiased`] |
 //! | Do means and covariances of features agree? | [`frechet_gaussian`], [`GaussianFit`] |
+//! | ... of more features than fit into memory? | [`GaussianAccumulator`], [`FeatureStatistics`] |
+//! | Do their third moments agree, too? | [`kid`] |
+//! | Are samples good, and is all of the data covered? | [`precision_recall`] |
 //! | Which column is worst? | [`marginals`] |
 //! | How is it shown? | [`text_table`], [`markdown_table`], the module `pictures` |
 #![deny(missing_docs)]
@@ -19,21 +22,29 @@ mod matrix;
 mod product;
 mod symmetric;
 
+mod accumulate;
 mod c2st;
 mod classifier;
 mod frechet;
+mod kid;
 mod likelihood;
 mod marginals;
 mod mmd;
+mod neighbours;
+mod statistics;
 
 #[cfg(feature = "pictures")]
 pub mod pictures;
 mod table;
 
+pub use accumulate::GaussianAccumulator;
 pub use c2st::{C2st, C2stConfig, c2st};
 pub use error::MetricError;
-pub use frechet::{GaussianFit, frechet_gaussian};
+pub use frechet::{FRECHET_MINIMUM_SAMPLES, GaussianFit, frechet_gaussian};
+pub use kid::{Kid, KidConfig, kid};
 pub use likelihood::{LogLikelihood, MeanAndError, mean_and_standard_error};
 pub use marginals::{Marginal, Marginals, marginals};
 pub use mmd::{Bandwidth, Mmd, MmdConfig, mmd_unbiased};
+pub use neighbours::{PrecisionRecall, PrecisionRecallConfig, precision_recall};
+pub use statistics::FeatureStatistics;
 pub use table::{Align, markdown_table, text_table};
