@@ -128,6 +128,8 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
         data: &data,
         fingerprint: data.fingerprint(),
         judge: &plan.judge,
+        reference: Default::default(),
+        run: options.run.clone(),
         judge_again: options.judge_again,
         quiet: options.quiet,
     };
@@ -193,7 +195,7 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
     };
     // Of the distilled students the picture shows one, chosen as a user would have to: on the validation split.
     let best = comparison.best_distilled().map(|summary| summary.role.clone());
-    let wanted = |row: &Row| row.role == PLAIN || Some(&row.role) == best.as_ref();
+    let wanted = |row: &Row| data.pictures.is_some() || row.role == PLAIN || Some(&row.role) == best.as_ref();
     let picked = first_seed.into_iter().filter(|learned| wanted(&learned.report.row));
     shown.extend(picked.map(|learned| (learned.report.row.role.clone(), learned.model)));
     write_atomically(&options.run.join("comparison.json"), (out::json(&comparison)? + "\n").as_bytes())?;

@@ -1,6 +1,7 @@
 //! Say in one line why a command failed, and whose fault decides the exit code.
 
 use flowstill_data::DataError;
+use flowstill_features::FeatureError;
 use flowstill_metrics::MetricError;
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -88,6 +89,12 @@ impl From<DataError> for Failure {
             }
             _ => Self::Input(error.to_string()),
         }
+    }
+}
+
+impl From<FeatureError> for Failure {
+    fn from(error: FeatureError) -> Self {
+        Self::Input(error.to_string())
     }
 }
 

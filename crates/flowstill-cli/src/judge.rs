@@ -2,6 +2,7 @@
 
 use crate::convert::Prepared;
 use crate::failure::Outcome;
+use crate::features::FeatureConfig;
 use flowstill::model::Model;
 use flowstill::train::Rows;
 use flowstill::{to_f32, train::Batch};
@@ -23,11 +24,27 @@ pub struct JudgeConfig {
     pub repetitions: usize,
     /// Rows of the round trip; default 4096.
     pub round_trip_rows: usize,
+    /// Pictures: draws of the noise per picture; several give the importance-weighted bound. Default 1.
+    pub draws: usize,
+    /// Pictures: temperature of the samples that are compared with real ones; default 1.
+    pub temperature: f64,
+    /// Pictures: the network whose features are compared; default none, and then no Frechet distance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeatureConfig>,
 }
 
 impl Default for JudgeConfig {
     fn default() -> Self {
-        Self { samples: 10_000, seed: 20, batch: 8192, repetitions: 5, round_trip_rows: 4096 }
+        Self {
+            samples: 10_000,
+            seed: 20,
+            batch: 8192,
+            repetitions: 5,
+            round_trip_rows: 4096,
+            draws: 1,
+            temperature: 1.0,
+            features: None,
+        }
     }
 }
 
@@ -41,6 +58,15 @@ impl JudgeConfig {
             (0, ..) => Err("judge.batch: expected at least 1, got 0".into()),
             (.., 10_001..) => Err(format!("judge.repetitions: expected 0 to 10000, got {}", self.repetitions)),
             (_, 1..=99, _) => Err(format!("judge.samples: expected 0 or at least 100, got {}", self.samples)),
+            _ if !(1..=10_000).contains(&self.draws) => {
+                Err(format!("judge.draws: expected 1 to 10000, got {}", self.draws))
+            }
+            _ if !(self.temperature > 0.0 && self.temperature.is_finite()) => {
+                Err(format!("judge.temperature: expected a number above 0, got {}", self.temperature))
+            }
+            _ if self.features.as_ref().is_some_and(|features| features.reference < 2) => {
+                Err("judge.features.reference: expected at least 2 pictures".into())
+            }
             _ => Ok(()),
         }
     }
@@ -79,6 +105,39 @@ pub struct Verdict {
     pub samples_not_finite: usize,
     /// `max |x - f^-1(f(x))|` over standardised rows; none when it is not finite.
     pub round_trip_error: Option<f64>,
+    /// Pictures: bits per dimension of the test split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_dim: Option<f64>,
+    /// Standard error of that mean over the pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_dim_standard_error: Option<f64>,
+    /// Draws of noise per picture behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits_per_dim_draws: Option<usize>,
+    /// Squared Frechet distance between the features of samples and of train pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frechet_distance: Option<f64>,
+    /// The network of those features, with its side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frechet_network: Option<String>,
+    /// Samples behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frechet_samples: Option<usize>,
+    /// The temperature of those samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frechet_temperature: Option<f64>,
+    /// Unbiased polynomial-kernel distance of the same features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_distance: Option<f64>,
+    /// Its standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_distance_standard_error: Option<f64>,
+    /// Part of the samples that lie among the real pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+    /// Part of the real pictures that lie among the samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<f64>,
 }
 
 /// Judge a model on the test rows.
@@ -168,7 +227,7 @@ fn speed(model: &Model, test: &Rows, config: &JudgeConfig, verdict: &mut Verdict
 }
 
 /// The median time of a piece of work after a warm-up; slow work is repeated fewer times, but never less than thrice.
-fn median_seconds(repetitions: usize, mut work: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
+pub fn median_seconds(repetitions: usize, mut work: impl FnMut() -> Outcome<()>) -> Outcome<f64> {
     const BUDGET: Duration = Duration::from_secs(3);
     work()?;
     let begun = Instant::now();

@@ -2,7 +2,9 @@
 
 use crate::convert::Prepared;
 use crate::failure::{Failure, Outcome};
+use crate::features::Reference;
 use crate::judge::{JudgeConfig, Verdict, judge_test};
+use crate::judge_pictures;
 use crate::plan::ModelPlan;
 use crate::progress::Progress;
 use crate::report::{Report, Row};
@@ -12,6 +14,7 @@ use flowstill::file::{self, TrainingFacts};
 use flowstill::flows::Flow;
 use flowstill::model::Model;
 use flowstill::train::{NegativeLogLikelihood, Objective, RunFolder, train};
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 /// What stays the same over the models of a run.
@@ -22,6 +25,10 @@ pub struct Workshop<'a> {
     pub fingerprint: String,
     /// How models are judged.
     pub judge: &'a JudgeConfig,
+    /// What sampled pictures are compared with, made when it is first needed.
+    pub reference: OnceCell<Reference>,
+    /// Where statistics of the real pictures are kept.
+    pub run: PathBuf,
     /// Judge finished models again.
     pub judge_again: bool,
     /// Say nothing on the way.
@@ -125,7 +132,7 @@ impl Workshop<'_> {
         };
         file::save(&model, &run.flow())?;
         interrupt::check()?;
-        let verdict = judge_test(&model, self.data, self.judge)?;
+        let verdict = self.verdict(&model)?;
         let mut row = Row::new(&model, verdict);
         row.train_seconds = trained.report.seconds;
         row.differs = plan.differs.clone();
@@ -148,7 +155,7 @@ impl Workshop<'_> {
             )));
         }
         if self.judge_again || report.judged != *self.judge {
-            report.row.verdict = judge_test(&model, self.data, self.judge)?;
+            report.row.verdict = self.verdict(&model)?;
             report.judged = self.judge.clone();
             report.write(folder)?;
         }
@@ -156,12 +163,26 @@ impl Workshop<'_> {
         Ok(Learned { model, report })
     }
 
+    fn verdict(&self, model: &Model) -> Outcome<Verdict> {
+        let Some(facts) = &self.data.pictures else { return judge_test(model, self.data, self.judge) };
+        let reference = match (&self.judge.features, self.data.training.train.pictures(), self.reference.get()) {
+            (None, ..) | (_, None, _) => None,
+            (.., Some(made)) => Some(made),
+            (Some(config), Some(train), None) => {
+                let shown = judge_pictures::shown(model, train.head(config.reference).pixels().to_vec());
+                let made = Reference::new(config, &shown, facts.event, Some(&self.run))?;
+                Some(self.reference.get_or_init(|| made))
+            }
+        };
+        judge_pictures::judge_test(model, self.data, reference, self.judge)
+    }
+
     /// Take a teacher from a file and judge it like any other.
     ///
     /// # Errors
     /// What the file and the flow report.
     pub fn given(&self, model: Model, label: &str) -> Outcome<Learned> {
-        let verdict: Verdict = judge_test(&model, self.data, self.judge)?;
+        let verdict = self.verdict(&model)?;
         let row = Row { role: crate::plan::TEACHER.into(), ..Row::new(&model, verdict) };
         Progress::new(label, self.quiet).say(&format!("{label}: {}", row.summary()));
         let report = Report { row, judged: self.judge.clone(), ..Report::default() };

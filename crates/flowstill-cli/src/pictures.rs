@@ -1,11 +1,13 @@
 //! Draw what a run leaves: the curves of each model, and the comparison's likelihoods, gains and samples.
 
 use crate::convert::Prepared;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::out::note;
 use crate::plan::{PLAIN, TEACHER};
 use crate::report::Comparison;
+use crate::sheets;
 use flowstill::model::Model;
+use flowstill::pictures::Pictures;
 use flowstill::train::RunFolder;
 use flowstill_metrics::MetricError;
 use flowstill_metrics::pictures::{Role, Sample, Series, bars_with_errors, curves, pairwise};
@@ -73,14 +75,15 @@ impl Known for str {
 }
 
 /// Curves of one training. A picture that cannot be drawn is told, and fails nothing.
-pub fn of_model(run: &RunFolder, title: &str) {
+pub fn of_model(run: &RunFolder, title: &str, pictures: bool) {
     let metrics = read(&run.metrics());
     let draw = |name: &str, series: &[Series], what: &str| {
         if !series.is_empty() {
             tell(curves(run.path().join(name), title, series, "step", what, false));
         }
     };
-    draw("curves.png", &metrics.nats, "nats per row, standardised data");
+    let unit = if pictures { "bits per dimension" } else { "nats per row, standardised data" };
+    draw("curves.png", &metrics.nats, unit);
     draw("distances.png", &metrics.distances, "distance of student and teacher");
 }
 
@@ -109,7 +112,11 @@ pub fn of_comparison(
     let series: Vec<Series> = comparison.summary.iter().filter_map(|summary| validation(&summary.role)).collect();
     let title = format!("{}: validation, mean over seeds", comparison.name);
     if !series.is_empty() {
-        tell(curves(run.join("curves.png"), &title, &series, "step", "negative log-likelihood (nats)", false));
+        let unit = if data.pictures.is_some() { "bits per dimension" } else { "negative log-likelihood (nats)" };
+        tell(curves(run.join("curves.png"), &title, &series, "step", unit, false));
+    }
+    if let Some(test) = data.test.pictures() {
+        return of_pictures(run, test, shown);
     }
     gains(run, comparison);
     let count = 10_000.min(data.test.len());
@@ -127,10 +134,36 @@ pub fn of_comparison(
     Ok(())
 }
 
+/// Sheets: samples of every model, all models from the same latents, reconstructions, interpolations.
+fn of_pictures(run: &Path, test: &Pictures, shown: &[(String, Model)]) -> Outcome<()> {
+    let folder = run.join("sheets");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Failure::run(format!("{}: cannot make the folder: {error}", folder.display())))?;
+    let models: Vec<&Model> = shown.iter().map(|(_, model)| model).collect();
+    for (name, model) in shown {
+        sheets::samples(model, &[0.7, 1.0], 4, 20)?.write(&folder.join(format!("samples-{name}.png")))?;
+    }
+    for temperature in [0.7, 1.0] {
+        let sheet = sheets::same_latents(&models, temperature, 20)?;
+        sheet.write(&folder.join(format!("same-latents-t{temperature:.1}.png")))?;
+    }
+    sheets::reconstructions(&models, test)?.write(&folder.join("reconstructions.png"))?;
+    let ends: Vec<&Model> = models.iter().take(2).copied().collect();
+    sheets::interpolations(&ends, test, 3)?.write(&folder.join("interpolations.png"))?;
+    let names: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+    let text = format!(
+        "Sheets of the first seed's models. Rows of same-latents: {names}. Rows of reconstructions: test pictures, {names}.\n\
+         samples: 4 rows at temperature 0.7, 4 rows at 1. interpolations: for each of three pairs of test pictures a row of {}.\n",
+        names.iter().take(2).copied().collect::<Vec<_>>().join(", then of "),
+        names = names.join(", "),
+    );
+    Ok(flowstill::file::write_atomically(&folder.join("README.txt"), text.as_bytes())?)
+}
+
 fn gains(run: &Path, comparison: &Comparison) {
     let nll = |role: &str, seed: u64| {
         let row = comparison.rows.iter().find(|row| row.role == role && row.seed == seed);
-        row.map(|row| row.verdict.test_nll_nats)
+        row.map(|row| row.verdict.bits_per_dim.unwrap_or(row.verdict.test_nll_nats))
     };
     let students = comparison.summary.iter().filter(|summary| Comparison::is_distilled(&summary.role));
     let roles: Vec<Role> = students
@@ -154,7 +187,10 @@ fn gains(run: &Path, comparison: &Comparison) {
         true => format!("{}: gain of distillation", comparison.name),
         false => format!("{}: gain of distillation (the teacher is {mean:+.3} nats from plain)", comparison.name),
     };
-    let label = "test log-likelihood less the plain student's of the same seed (nats)";
+    let label = match comparison.rows.iter().any(|row| row.verdict.bits_per_dim.is_some()) {
+        true => "bits per dimension fewer than the plain student of the same seed",
+        false => "test log-likelihood less the plain student's of the same seed (nats)",
+    };
     tell(bars_with_errors(run.join("gains.png"), &title, &roles, label, Some((0.0, "plain student"))));
 }
 

@@ -108,6 +108,12 @@ impl Recipe {
         {
             *path = joined(folder, Path::new(&*path)).to_string_lossy().into_owned();
         }
+        let weights = self.judge.get_mut("features").and_then(|features| features.get_mut("weights"));
+        if let Some(toml::Value::String(path)) = weights
+            && !typed(&["judge", "features", "weights"])
+        {
+            *path = joined(folder, Path::new(&*path)).to_string_lossy().into_owned();
+        }
         if let Some(file) = self.teacher.as_mut().and_then(|part| part.file.as_mut())
             && !typed(&["teacher", "file"])
         {

@@ -58,6 +58,18 @@ impl Row {
         let Verdict { test_nll_nats, standard_error, .. } = self.verdict;
         let skipped =
             if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
+        if let (Some(bits), Some(error)) = (self.verdict.bits_per_dim, self.verdict.bits_per_dim_standard_error) {
+            let frechet = match (self.verdict.frechet_distance, &self.verdict.frechet_network) {
+                (Some(distance), Some(network)) => format!(", Frechet distance {distance:.3} ({network})"),
+                _ => String::new(),
+            };
+            return format!(
+                "test {bits:.4} ± {:.4} bits/dim{frechet}, {} parameters, trained {:.1} s{skipped}",
+                2.0 * error,
+                self.parameters,
+                self.train_seconds
+            );
+        }
         format!(
             "test log-likelihood {:.4} ± {:.4} nats, {} parameters, trained {:.1} s{skipped}",
             -test_nll_nats,
@@ -144,6 +156,60 @@ impl OverSeeds {
     }
 }
 
+/// What is told of a role that models pictures, over its seeds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PictureSummary {
+    /// Bits per dimension of the test split.
+    pub bits_per_dim: OverSeeds,
+    /// Mean over seeds of its standard error over the test pictures.
+    pub bits_per_dim_standard_error_over_pictures: f64,
+    /// How many bits per dimension fewer than the plain student of the same seed; above 0 is better.
+    pub gain_over_plain_bits_per_dim: Option<OverSeeds>,
+    /// Squared Frechet distance of samples and train pictures.
+    pub frechet_distance: Option<OverSeeds>,
+    /// How much smaller it is than the plain student's of the same seed; above 0 is better.
+    pub gain_over_plain_frechet: Option<OverSeeds>,
+    /// The network behind it.
+    pub frechet_network: Option<String>,
+    /// Samples behind it.
+    pub frechet_samples: Option<usize>,
+    /// Unbiased polynomial-kernel distance.
+    pub kernel_distance: Option<OverSeeds>,
+    /// Part of the samples among the real pictures.
+    pub precision: Option<OverSeeds>,
+    /// Part of the real pictures among the samples.
+    pub recall: Option<OverSeeds>,
+}
+
+fn picture_summary(rows: &[Row], own: &[&Row]) -> Option<PictureSummary> {
+    let over = |value: &dyn Fn(&Row) -> Option<f64>| {
+        OverSeeds::of(&own.iter().filter_map(|row| value(row)).collect::<Vec<_>>())
+    };
+    let gain = |value: &dyn Fn(&Row) -> Option<f64>| {
+        let paired = |row: &Row| {
+            let plain = rows.iter().find(|other| other.role == PLAIN && other.seed == row.seed)?;
+            (row.role != PLAIN).then_some(value(plain)? - value(row)?)
+        };
+        over(&paired)
+    };
+    let bits = |row: &Row| row.verdict.bits_per_dim;
+    let frechet = |row: &Row| row.verdict.frechet_distance;
+    let first = own.first()?;
+    let errors = own.iter().filter_map(|row| row.verdict.bits_per_dim_standard_error);
+    Some(PictureSummary {
+        bits_per_dim: over(&bits)?,
+        bits_per_dim_standard_error_over_pictures: errors.sum::<f64>() / own.len() as f64,
+        gain_over_plain_bits_per_dim: gain(&bits),
+        frechet_distance: over(&frechet),
+        gain_over_plain_frechet: gain(&frechet),
+        frechet_network: first.verdict.frechet_network.clone(),
+        frechet_samples: first.verdict.frechet_samples,
+        kernel_distance: over(&|row| row.verdict.kernel_distance),
+        precision: over(&|row| row.verdict.precision),
+        recall: over(&|row| row.verdict.recall),
+    })
+}
+
 /// One role, over its seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -163,8 +229,11 @@ pub struct Summary {
     pub standard_error_over_rows: f64,
     /// How much higher the test log-likelihood is than the plain student's of the same seed; above 0 is better.
     pub gain_over_plain_nats: Option<OverSeeds>,
-    /// Validation negative log-likelihood, nats, standardised data.
+    /// Validation negative log-likelihood, nats, standardised data; bits per dimension for pictures.
     pub validation_nll: Option<OverSeeds>,
+    /// Pictures: what is told of them.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PictureSummary>,
     /// Accuracy of a classifier between samples and test rows.
     pub c2st: Option<OverSeeds>,
     /// Unbiased squared maximum mean discrepancy.
@@ -224,6 +293,7 @@ fn summary(rows: &[Row], role: &str) -> Option<Summary> {
         standard_error_over_rows: own.iter().map(|row| row.verdict.standard_error).sum::<f64>() / own.len() as f64,
         gain_over_plain_nats: over(&gain),
         validation_nll: over(&|row| row.validation_nll),
+        pictures: picture_summary(rows, &own),
         c2st: over(&|row| row.verdict.c2st),
         mmd2: over(&|row| row.verdict.mmd2),
         sample_rows_per_second: median(&|row| row.verdict.sample_rows_per_second),

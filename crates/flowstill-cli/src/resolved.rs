@@ -57,7 +57,11 @@ pub fn resolved(plan: &Plan) -> Outcome<String> {
     let seeds = plan.seeds.iter().map(|&seed| Value::Integer(seed as i64)).collect::<Vec<_>>();
     let compare = [("seeds".to_string(), Value::Array(seeds)), ("variants".to_string(), Value::Array(variants))];
     out.insert("compare".into(), Table::from_iter(compare).into());
-    out.insert("judge".into(), value(&plan.judge)?);
+    let mut judge = plan.judge.clone();
+    if let Some(features) = &mut judge.features {
+        features.weights = absolute(std::mem::take(&mut features.weights));
+    }
+    out.insert("judge".into(), value(&judge)?);
     toml::to_string(&out).map_err(|error| Failure::run(format!("cannot write the recipe: {error}")))
 }
 

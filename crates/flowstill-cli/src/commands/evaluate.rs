@@ -86,7 +86,12 @@ pub(super) fn run(args: &Evaluate) -> Outcome<()> {
 /// The rows to judge on, standardised as the flow wants them, and what they are called.
 fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
     let config = match (&args.recipe, &args.data) {
-        (Some(path), _) => crate::plan::Plan::new(&crate::recipe::read_file(path, Vec::new())?)?.data,
+        (Some(path), _) => match crate::plan::Plan::new(&crate::recipe::read_file(path, Vec::new())?)?.data {
+            crate::plan::DataPlan::Table(config) => *config,
+            crate::plan::DataPlan::Pictures(_) => {
+                return Err(Failure::input("--recipe: its data are pictures, and the flow models a table"));
+            }
+        },
         (None, Some(text)) if text.starts_with("set=") => tables::data_config(text)?,
         (None, text) => {
             let path = Path::new(text.as_deref().unwrap_or_default());

@@ -15,9 +15,11 @@ mod resample;
 mod set;
 mod source;
 mod store;
+mod write;
 
 pub use catalogue::{PictureReport, PictureSetInfo, check_pictures, picture_sets};
 pub use config::{PictureConfig, PictureSetName};
 pub use options::{Channels, OnError, PictureSize};
 pub use set::{PictureSet, load_pictures};
 pub use store::Pictures;
+pub use write::write_png;

@@ -145,6 +145,12 @@ impl Model {
         Ok((self.flow.forward(x, context.as_ref())?.0, context))
     }
 
+    /// Classes as the conditioning input of this flow; none for a flow without classes.
+    pub fn class_context(&self, labels: &[u32]) -> Option<Tensor<2>> {
+        let classes = self.flow.architecture().context;
+        (classes > 0).then(|| one_hot(labels, classes, &self.flow.device()))
+    }
+
     fn scaling(&self) -> Result<super::PictureScaling> {
         self.pictures.ok_or_else(|| {
             Error::config("flow", "models rows of a table, not pictures", "use a flow that was trained on pictures")
