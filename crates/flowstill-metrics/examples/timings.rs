@@ -1,4 +1,4 @@
-//! Time each statistic at the sizes of a real comparison (release build: seconds for c2st, a minute for 2,048 features).
+//! Time each statistic at the sizes of a real comparison (release build: a second for c2st, two minutes in all).
 
 use std::time::Instant;
 
