@@ -9,7 +9,8 @@
 //! Each is the other's backward pass, so on the CPU each is one node of the tape.
 
 use super::custom::{supports, with_pullback};
-use burn::tensor::{DType, Tensor, TensorData};
+use super::host::{Host, from_host};
+use burn::tensor::Tensor;
 use flowstill_kernels::patches::{WINDOW, gather, scatter};
 
 /// `[batch, height, width, channels]` to `[batch, height, width, 9 * channels]`.
@@ -39,30 +40,27 @@ fn on_the_host(
 ) -> Tensor<4> {
     let from = x.dims();
     let count: usize = from.iter().product();
-    if x.dtype() != DType::F32 || count == 0 || !on_flex(&x) {
+    if count == 0 {
         return plain(x);
     }
     let flat = x.reshape([count]);
-    let device = flat.device().without_autodiff();
-    let run = move |values: Tensor<1>, kernel: Kernel| {
-        let data = values.into_data();
-        let out = kernel(data.as_slice::<f32>().expect("checked to be f32"), event);
+    let Some(values) = Host::read(flat.clone()) else { return plain(flat.reshape(from)) };
+    let run = move |values: &Host, kernel: Kernel| {
+        let out = kernel(values.values(), event);
         let length = out.len();
-        Tensor::<1>::from_data(TensorData::new(out, [length]), &device)
+        from_host(out, [length])
     };
     if !flat.is_autodiff() {
-        return run(flat, kernel).reshape(shape);
+        return run(&values, kernel).reshape(shape);
     }
     if !supports(&flat) {
         return plain(flat.reshape(from));
     }
-    let output = run(flat.clone().without_autodiff(), kernel);
-    with_pullback([flat], output, move |gradient| [run(gradient, adjoint)]).reshape(shape)
-}
-
-/// Whether the numbers lie in the memory of the CPU device.
-pub(super) fn on_flex<const D: usize>(x: &Tensor<D>) -> bool {
-    x.clone().without_autodiff().try_into_primitive::<burn::backend::Flex>().is_ok()
+    let pullback = move |gradient| {
+        let gradient = Host::read(gradient).expect("a gradient has the type and the device of its value");
+        [run(&gradient, adjoint)]
+    };
+    with_pullback([flat], run(&values, kernel), pullback).reshape(shape)
 }
 
 fn shifted(x: &Tensor<4>, k: usize, l: usize) -> Tensor<4> {
@@ -90,9 +88,9 @@ mod tests {
     use super::*;
     use crate::random::{normals, stream};
     use crate::to_f64;
-    use burn::tensor::Device;
     use burn::tensor::module::conv2d;
     use burn::tensor::ops::ConvOptions;
+    use burn::tensor::{Device, TensorData};
 
     fn noise(shape: [usize; 4], seed: u64) -> Tensor<4> {
         let values = normals(shape.iter().product(), &mut stream(seed, "test", 0));
