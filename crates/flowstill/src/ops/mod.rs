@@ -1,6 +1,8 @@
 //! Hold the operations that Burn does not offer: exact solves on the host and nodes with their own backward pass.
 
+pub mod convnet;
 pub mod custom;
 pub mod dense;
+pub mod host;
 pub mod implicit;
 pub mod patches;

@@ -9,24 +9,22 @@
 //! Each is the other's backward pass, so on the CPU each is one node of the tape.
 
 use super::custom::{supports, with_pullback};
-use burn::tensor::{DType, Tensor, TensorData};
-use rayon::prelude::*;
-
-/// Offsets of a 3x3 window.
-const WINDOW: usize = 9;
+use super::host::{Host, from_host};
+use burn::tensor::Tensor;
+use flowstill_kernels::patches::{WINDOW, gather, scatter};
 
 /// `[batch, height, width, channels]` to `[batch, height, width, 9 * channels]`.
 #[doc(alias = "im2col")]
 pub fn patches(x: Tensor<4>) -> Tensor<4> {
     let [b, h, w, c] = x.dims();
-    on_the_host(x, [b, h, w, WINDOW * c], [h, w, c], gather_all, scatter_all, patches_plain)
+    on_the_host(x, [b, h, w, WINDOW * c], [h, w, c], gather, scatter, patches_plain)
 }
 
 /// `[batch, height, width, 9 * channels]` to `[batch, height, width, channels]`.
 #[doc(alias = "col2im")]
 pub fn fold(x: Tensor<4>) -> Tensor<4> {
     let [b, h, w, c] = x.dims();
-    on_the_host(x, [b, h, w, c / WINDOW], [h, w, c / WINDOW], scatter_all, gather_all, fold_plain)
+    on_the_host(x, [b, h, w, c / WINDOW], [h, w, c / WINDOW], scatter, gather, fold_plain)
 }
 
 type Kernel = fn(&[f32], [usize; 3]) -> Vec<f32>;
@@ -42,68 +40,27 @@ fn on_the_host(
 ) -> Tensor<4> {
     let from = x.dims();
     let count: usize = from.iter().product();
-    if x.dtype() != DType::F32 || count == 0 || !on_flex(&x) {
+    if count == 0 {
         return plain(x);
     }
     let flat = x.reshape([count]);
-    let device = flat.device().without_autodiff();
-    let run = move |values: Tensor<1>, kernel: Kernel| {
-        let data = values.into_data();
-        let out = kernel(data.as_slice::<f32>().expect("checked to be f32"), event);
+    let Some(values) = Host::read(flat.clone()) else { return plain(flat.reshape(from)) };
+    let run = move |values: &Host, kernel: Kernel| {
+        let out = kernel(values.values(), event);
         let length = out.len();
-        Tensor::<1>::from_data(TensorData::new(out, [length]), &device)
+        from_host(out, [length])
     };
     if !flat.is_autodiff() {
-        return run(flat, kernel).reshape(shape);
+        return run(&values, kernel).reshape(shape);
     }
     if !supports(&flat) {
         return plain(flat.reshape(from));
     }
-    let output = run(flat.clone().without_autodiff(), kernel);
-    with_pullback([flat], output, move |gradient| [run(gradient, adjoint)]).reshape(shape)
-}
-
-fn on_flex(x: &Tensor<4>) -> bool {
-    x.clone().without_autodiff().try_into_primitive::<burn::backend::Flex>().is_ok()
-}
-
-fn gather_all(x: &[f32], event: [usize; 3]) -> Vec<f32> {
-    let [h, w, c] = event;
-    let mut out = vec![0.0; x.len() * WINDOW];
-    out.par_chunks_mut(w * c * WINDOW).enumerate().for_each(|(line, out)| {
-        let (sample, y) = (line / h, line % h);
-        for k in 0..3 {
-            let Some(from) = (y + k).checked_sub(1).filter(|from| *from < h) else { continue };
-            let row = &x[(sample * h + from) * w * c..][..w * c];
-            for (column, out) in out.chunks_exact_mut(c * WINDOW).enumerate() {
-                // The three columns around a position lie side by side.
-                let (first, last) = (column.saturating_sub(1), (column + 2).min(w));
-                let skip = if column == 0 { c } else { 0 };
-                let part = &row[first * c..last * c];
-                out[k * 3 * c + skip..][..part.len()].copy_from_slice(part);
-            }
-        }
-    });
-    out
-}
-
-fn scatter_all(x: &[f32], event: [usize; 3]) -> Vec<f32> {
-    let [h, w, c] = event;
-    let mut out = vec![0.0; x.len() / WINDOW];
-    out.par_chunks_mut(w * c).enumerate().for_each(|(line, out)| {
-        let (sample, y) = (line / h, line % h);
-        for k in 0..3 {
-            let Some(from) = (y + 1).checked_sub(k).filter(|from| *from < h) else { continue };
-            let row = &x[(sample * h + from) * w * c * WINDOW..][..w * c * WINDOW];
-            for (column, part) in row.chunks_exact(c * WINDOW).enumerate() {
-                let (first, last) = (column.saturating_sub(1), (column + 2).min(w));
-                let skip = if column == 0 { c } else { 0 };
-                let to = &mut out[first * c..last * c];
-                to.iter_mut().zip(&part[k * 3 * c + skip..]).for_each(|(to, from)| *to += from);
-            }
-        }
-    });
-    out
+    let pullback = move |gradient| {
+        let gradient = Host::read(gradient).expect("a gradient has the type and the device of its value");
+        [run(&gradient, adjoint)]
+    };
+    with_pullback([flat], run(&values, kernel), pullback).reshape(shape)
 }
 
 fn shifted(x: &Tensor<4>, k: usize, l: usize) -> Tensor<4> {
@@ -131,9 +88,9 @@ mod tests {
     use super::*;
     use crate::random::{normals, stream};
     use crate::to_f64;
-    use burn::tensor::Device;
     use burn::tensor::module::conv2d;
     use burn::tensor::ops::ConvOptions;
+    use burn::tensor::{Device, TensorData};
 
     fn noise(shape: [usize; 4], seed: u64) -> Tensor<4> {
         let values = normals(shape.iter().product(), &mut stream(seed, "test", 0));

@@ -1,0 +1,19 @@
+//! Compute on plain `f32` slices what the flows of pictures spend their time on.
+//!
+//! Nothing here knows of tensors, tapes or files. All arrays are row-major and channels-last: `[batch, height, width, channels]`. The loops run on
+//! rayon's current pool; with the same number of threads a result is the same to the last bit.
+//!
+//! | Module | Computes |
+//! |---|---|
+//! | [`convnet`] | the network of a Glow coupling, 3x3 - relu - 1x1 - relu - 3x3, and its gradients |
+//! | [`patches`] | the 3x3 neighbourhood of every position, and the adjoint |
+//! | [`product`] | a matrix product on one thread |
+#![deny(missing_docs)]
+#![deny(unsafe_code)]
+
+pub mod convnet;
+mod elementwise;
+pub mod patches;
+pub mod product;
+mod scratch;
+mod tiles;
