@@ -4,8 +4,8 @@ use crate::failure::{Failure, Outcome};
 use crate::out;
 use flowstill_features::{EfficientNetLite0, FeatureNetwork, FidInception, Pictures};
 use flowstill_metrics::{
-    FRECHET_MINIMUM_SAMPLES, FeatureStatistics, GaussianAccumulator, GaussianFit, KidConfig, PrecisionRecallConfig, kid,
-    precision_recall,
+    FRECHET_MINIMUM_SAMPLES, FeatureStatistics, GaussianAccumulator, GaussianFit, KidConfig, PrecisionRecallConfig,
+    kid, precision_recall,
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,10 @@ pub enum NetworkName {
 }
 
 /// Rows of features kept for the kernel distance and for precision and recall.
-const KEPT: usize = 10_000;
+const KEPT: usize = 5_000;
+
+/// Subsets of the kernel distance.
+const SUBSETS: usize = 50;
 
 /// The features of real pictures, made once for all models of a run.
 pub struct Reference {
@@ -106,7 +109,8 @@ impl Reference {
                 let fit = sums.finish()?;
                 if let Some(path) = path {
                     let pictures = "train split".to_string();
-                    FeatureStatistics { network: network.name(), pictures, fingerprint, fit: fit.clone() }.save(path)?;
+                    FeatureStatistics { network: network.name(), pictures, fingerprint, fit: fit.clone() }
+                        .save(path)?;
                 }
                 fit
             }
@@ -133,7 +137,7 @@ impl Reference {
             ));
         }
         let fake = &features[..samples.min(KEPT) * columns];
-        let close = kid(&self.kept, fake, columns, &KidConfig { seed, ..KidConfig::default() });
+        let close = kid(&self.kept, fake, columns, &KidConfig { seed, subsets: SUBSETS, ..KidConfig::default() });
         let near = precision_recall(&self.kept, fake, columns, &PrecisionRecallConfig { seed, ..Default::default() });
         Ok(Distance {
             frechet: self.fit.squared_distance(&GaussianFit::from_rows(&features, columns)?)?,

@@ -138,7 +138,16 @@ impl Workshop<'_> {
         row.differs = plan.differs.clone();
         let flow = fingerprint(&model);
         let report = Report { identity, judged: self.judge.clone(), row, notes, plan: serde_json::json!(plan), flow };
-        pictures::of_model(&run, &format!("{}, seed {}: {}", plan.role, plan.train.seed, describe::flow(&plan.flow, self.data.pictures.is_some())), self.data.pictures.is_some());
+        pictures::of_model(
+            &run,
+            &format!(
+                "{}, seed {}: {}",
+                plan.role,
+                plan.train.seed,
+                describe::flow(&plan.flow, self.data.pictures.is_some())
+            ),
+            self.data.pictures.is_some(),
+        );
         report.write(folder)?;
         progress.say(&format!("{label}: {}", report.row.summary()));
         Ok(Learned { model, report })

@@ -106,9 +106,9 @@ pub fn load(plan: &PicturePlan) -> Outcome<Prepared> {
 /// A number that does not depend on the order of the pictures.
 fn marks(pictures: &flowstill_data::Pictures) -> u64 {
     let one = |picture: &[u8]| {
-        picture.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        picture
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
     };
     pictures.pixels.chunks_exact(pictures.picture_len().max(1)).fold(0, |sum, picture| sum.wrapping_add(one(picture)))
 }
