@@ -55,7 +55,7 @@ fn cut(count: usize, size: usize) -> Vec<Range<usize>> {
 }
 
 /// Split a slice into consecutive parts.
-pub fn split<'a>(mut values: &'a mut [f32], lengths: impl Iterator<Item = usize>) -> Vec<&'a mut [f32]> {
+pub fn split(mut values: &mut [f32], lengths: impl Iterator<Item = usize>) -> Vec<&mut [f32]> {
     lengths
         .map(|length| {
             let (part, rest) = std::mem::take(&mut values).split_at_mut(length);
