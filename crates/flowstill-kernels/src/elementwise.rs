@@ -2,7 +2,7 @@
 
 /// Run a loop compiled for the instruction set found while the program runs.
 #[inline(always)]
-fn widest<R>(run: impl FnOnce() -> R) -> R {
+pub fn widest<R>(run: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(run)
 }
 

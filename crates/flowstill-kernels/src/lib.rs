@@ -6,13 +6,16 @@
 //! | Module | Computes |
 //! |---|---|
 //! | [`convnet`] | the network of a Glow coupling, 3x3 - relu - 1x1 - relu - 3x3, and its gradients |
+//! | [`coupling`] | the affine map of a coupling, with its log-det and its gradients |
 //! | [`patches`] | the 3x3 neighbourhood of every position, and the adjoint |
 //! | [`product`] | a matrix product on one thread |
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
 pub mod convnet;
+pub mod coupling;
 mod elementwise;
+mod functions;
 pub mod patches;
 pub mod product;
 mod scratch;

@@ -1,11 +1,12 @@
 //! Transform one half of the channels (or of the positions) by parameters computed from the other half.
 
 use super::permute::{invert, take_channels};
-use super::{Bijector, BijectorConfig, Context, Univariate};
+use super::{Bijector, BijectorConfig, Context, ScaleMap, Univariate};
 use crate::Error;
 use crate::conditioners::{Conditioner, ConditionerConfig};
 use crate::shape::{from_rows, positions, sum_event, to_rows};
 use burn::tensor::{Device, Tensor, TensorData};
+use flowstill_kernels::coupling::Direction;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
@@ -123,10 +124,23 @@ impl Coupling {
         if self.config.mask.is_spatial() {
             return self.apply_board(state, context, forward);
         }
-        let at = positions(&state);
         let kept = take_channels(state.clone(), &self.kept);
+        let raw = self.net.forward(kept.clone(), context);
+        self.apply_fused(&state, &raw, forward).unwrap_or_else(|| self.apply_plain(state, kept, raw, forward))
+    }
+
+    /// The map of the moved channels as one node of the tape, where there is a kernel for it.
+    fn apply_fused(&self, state: &Tensor<4>, raw: &Tensor<4>, forward: bool) -> Option<(Tensor<4>, Tensor<1>)> {
+        let Univariate::Affine { scale: ScaleMap::Tanh { bound } } = self.config.transform else { return None };
+        let direction = if forward { Direction::Forward } else { Direction::Inverse };
+        crate::ops::coupling::affine(state, raw, &self.moved, bound, direction)
+    }
+
+    /// The same as a composition of tensor operations.
+    fn apply_plain(&self, state: Tensor<4>, kept: Tensor<4>, raw: Tensor<4>, forward: bool) -> (Tensor<4>, Tensor<1>) {
+        let at = positions(&state);
         let moved = to_rows(take_channels(state, &self.moved));
-        let raw = to_rows(self.net.forward(kept.clone(), context));
+        let raw = to_rows(raw);
         let (moved, log_slope) = match forward {
             true => self.config.transform.forward(moved, raw),
             false => self.config.transform.inverse(moved, raw),
@@ -188,5 +202,56 @@ impl Bijector for Coupling {
     fn initialize(&mut self, x: &Tensor<4>, context: Context<'_>) {
         let seen = self.seen(x);
         self.net.initialize(&seen, context);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{normals, stream};
+    use crate::{Parameters, to_f64};
+
+    fn noise(shape: [usize; 4], seed: u64) -> Tensor<4> {
+        let values = normals(shape.iter().product(), &mut stream(seed, "test", 0));
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+
+    /// The state, the log-det, and the gradients of the state and of the raw parameters.
+    fn pass(layer: &Coupling, channels: usize, forward: bool, fused: bool) -> Vec<Vec<f64>> {
+        let [state, raw] = [channels, 2 * layer.moved.len()]
+            .map(|channels| noise([3, 5, 4, channels], channels as u64).autodiff().require_grad());
+        let (out, log_det) = match fused {
+            true => layer.apply_fused(&state, &raw, forward).expect("f32 on the CPU"),
+            false => {
+                let kept = take_channels(state.clone(), &layer.kept);
+                layer.apply_plain(state.clone(), kept, raw.clone(), forward)
+            }
+        };
+        let weights = noise([1, 1, 1, 3], 7).reshape([3]);
+        let loss = (out.clone() * noise(out.dims(), 8)).sum() + (log_det.clone() * weights).sum();
+        let grads = loss.backward();
+        let grad = |leaf: &Tensor<4>| to_f64(leaf.grad(&grads).expect("a leaf"));
+        vec![to_f64(out), to_f64(log_det), grad(&state), grad(&raw)]
+    }
+
+    #[test]
+    fn the_fused_map_equals_the_plain_one_with_its_gradients() {
+        for mask in [Mask::FirstHalf, Mask::SecondHalf, Mask::Even, Mask::Odd] {
+            for channels in [2, 5, 12] {
+                let conditioner = ConditionerConfig::default();
+                let (mask, transform) = (mask.clone(), Univariate::default());
+                let config = CouplingConfig { channels, mask, transform, conditioner, context: 0 };
+                let layer = Coupling::new(&config, &mut stream(0, "test", 0), &Device::flex());
+                assert!(!layer.params().is_empty());
+                for forward in [true, false] {
+                    let [fused, plain] = [true, false].map(|fused| pass(&layer, channels, forward, fused));
+                    for (fused, plain) in fused.iter().zip(&plain) {
+                        let scale = plain.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+                        let worst = fused.iter().zip(plain).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                        assert!(fused.len() == plain.len() && worst < 2e-6 * scale, "{config:?} {forward} {worst}");
+                    }
+                }
+            }
+        }
     }
 }

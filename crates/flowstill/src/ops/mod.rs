@@ -1,6 +1,7 @@
 //! Hold the operations that Burn does not offer: exact solves on the host and nodes with their own backward pass.
 
 pub mod convnet;
+pub mod coupling;
 pub mod custom;
 pub mod dense;
 pub mod host;
