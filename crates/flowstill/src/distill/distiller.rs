@@ -4,7 +4,7 @@ use super::alignment::{Pair, align, align_ends};
 use super::pool::{Draw, Pool, draw, row_indices, rows_within, select_noise};
 use super::projector::Projector;
 use super::{DistillConfig, Projection, SkdForm};
-use crate::flows::{Flow, Latents, Trace};
+use crate::flows::{Flow, Latents};
 use crate::train::{Batch, Loss, Objective};
 use crate::{Error, Result};
 use burn::tensor::Tensor;
@@ -18,6 +18,9 @@ pub struct Distillation {
     teacher: Flow,
     config: DistillConfig,
     pairs: Vec<Pair>,
+    /// The steps of either flow whose states the pairs look at.
+    student_marks: Marks,
+    teacher_marks: Marks,
     ends: Pair,
     projectors: Vec<Projector>,
     pool: Option<Pool>,
@@ -27,6 +30,24 @@ pub struct Distillation {
 }
 
 crate::parameters!(Distillation { projectors });
+
+/// Steps whose states are kept, each once, in rising order.
+#[derive(Clone, Debug)]
+struct Marks(Vec<usize>);
+
+impl Marks {
+    fn new(steps: impl Iterator<Item = usize>) -> Self {
+        let mut all: Vec<usize> = steps.collect();
+        all.sort_unstable();
+        all.dedup();
+        Self(all)
+    }
+
+    /// Where the state of a step stands.
+    fn at(&self, step: usize) -> usize {
+        self.0.partition_point(|own| *own < step)
+    }
+}
 
 impl Distillation {
     /// Check that teacher and student fit, align them, and draw the pool of shared noise; `batch` is the batch size of the training.
@@ -82,7 +103,19 @@ impl Distillation {
         };
         let identity = format!("{}-{:016x}", serde_json::to_string(config).unwrap_or_default(), teacher.fingerprint());
         let mut made =
-            Self { teacher, config: config.clone(), pairs, ends, projectors, pool: None, seed, notes, identity };
+            Self {
+                teacher,
+                config: config.clone(),
+                student_marks: Marks::new(pairs.iter().map(|pair| pair.student)),
+                teacher_marks: Marks::new(pairs.iter().map(|pair| pair.teacher)),
+                pairs,
+                ends,
+                projectors,
+                pool: None,
+                seed,
+                notes,
+                identity,
+            };
         if made.needs_draws() && own.context == 0 && config.pool > 0 {
             let (pool, dropped) = Pool::new(&made.teacher, config, config.pool, made.noise_rows(batch), seed)?;
             if dropped > 0 {
@@ -144,24 +177,26 @@ impl Distillation {
     }
 
     /// The mean distance of the aligned states.
-    fn ilkd(&self, student: &Trace, teacher: &Trace) -> Tensor<1> {
+    fn ilkd(&self, student: &[Tensor<4>], teacher: &[Tensor<4>]) -> Tensor<1> {
         self.mean_over_pairs(student, teacher, |s, t| self.config.distance.mean(s, t))
     }
 
     /// How far the student's states are from the teacher's in mean squared size.
-    fn norm_control(&self, student: &Trace, teacher: &Trace) -> Tensor<1> {
+    fn norm_control(&self, student: &[Tensor<4>], teacher: &[Tensor<4>]) -> Tensor<1> {
         self.mean_over_pairs(student, teacher, |s, t| (s.square().mean() / t.square().mean() - 1.0).square())
     }
 
     fn mean_over_pairs(
         &self,
-        student: &Trace,
-        teacher: &Trace,
+        student: &[Tensor<4>],
+        teacher: &[Tensor<4>],
         term: impl Fn(Tensor<4>, Tensor<4>) -> Tensor<1>,
     ) -> Tensor<1> {
-        let (own, theirs) = (student.flat(), teacher.flat());
         let each = self.pairs.iter().enumerate().map(|(index, pair)| {
-            let (s, t) = pair.in_common_order(own[pair.student - 1].clone(), theirs[pair.teacher - 1].clone());
+            let (s, t) = pair.in_common_order(
+                student[self.student_marks.at(pair.student)].clone(),
+                teacher[self.teacher_marks.at(pair.teacher)].clone(),
+            );
             let s = self.projectors.get(index).map_or(s.clone(), |projector| projector.forward(s));
             term(s, t)
         });
@@ -223,12 +258,11 @@ impl Distillation {
     }
 
     /// The mean distance between the teacher's states and what the student's blocks, inverted at the teacher's next state, make of them.
-    fn skd_trajectory(&self, student: &Flow, x: &Tensor<4>, teacher: &Trace, context: Option<&Tensor<2>>) -> Tensor<1> {
-        let theirs = teacher.flat();
+    fn skd_trajectory(&self, student: &Flow, x: &Tensor<4>, teacher: &[Tensor<4>], context: Option<&Tensor<2>>) -> Tensor<1> {
         let mut terms = Vec::new();
         let (mut from, mut before) = (0, x.clone());
         for pair in &self.pairs {
-            let start = pair.to_student(theirs[pair.teacher - 1].clone());
+            let start = pair.to_student(teacher[self.teacher_marks.at(pair.teacher)].clone());
             if let Some(ended) = student.architecture().level_ends().iter().position(|end| *end == from) {
                 // A level begins with what the last one kept.
                 before = before.narrow(3, 0, student.architecture().splits[ended].kept());
@@ -247,7 +281,7 @@ impl Objective for Distillation {
         let ramp = config.ramp(step, total);
         let context = batch.context.as_ref();
         let weight_of_nll = 1.0 - ramp * (1.0 - config.nll());
-        let (latents, log_det, trace) = flow.forward_traced(batch.x.clone(), context)?;
+        let (latents, log_det, trace) = flow.forward_marked(batch.x.clone(), context, &self.student_marks.0)?;
         let nll = batch.loss_of(flow, -(flow.latent_log_prob(&latents) + log_det).mean());
         let mut sum = nll.clone() * weight_of_nll;
         let mut terms = vec![("nll", nll)];
@@ -258,7 +292,7 @@ impl Objective for Distillation {
         let takes_skd = |form| config.skd > 0.0 && config.skd_form == form && step.is_multiple_of(config.skd_every);
         let trajectory = takes_skd(SkdForm::Trajectory);
         if config.lkd > 0.0 || config.ilkd > 0.0 || config.norm_control > 0.0 || trajectory {
-            let (target, _, states) = self.teacher.forward_traced(batch.x.clone(), context)?;
+            let (target, _, states) = self.teacher.forward_marked(batch.x.clone(), context, &self.teacher_marks.0)?;
             if config.lkd > 0.0 {
                 add("lkd", config.lkd, self.lkd(&latents, &target));
             }

@@ -1,6 +1,7 @@
 //! Run a whole flow in both directions, and derive densities and samples from that.
 
 use super::architecture::reordering_after;
+use super::memory::{self, Memory, Way};
 use super::{Architecture, Latents, Trace};
 use crate::base::{Base, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
@@ -42,6 +43,7 @@ pub struct Flow {
     base: Base,
     /// The shape of each level's latents.
     latent_events: Vec<[usize; 3]>,
+    memory: Memory,
 }
 
 crate::parameters!(Flow { levels, base });
@@ -63,7 +65,7 @@ impl Flow {
         let latent_events = architecture.latent_events()?;
         let top = *latent_events.last().expect("a checked architecture has a level");
         let base = Base::new(&architecture.base, top, &mut rng, device)?;
-        Ok(Self { architecture: architecture.clone(), levels, base, latent_events })
+        Ok(Self { architecture: architecture.clone(), levels, base, latent_events, memory: Memory::default() })
     }
 
     /// What rebuilds this flow, weights aside.
@@ -79,6 +81,17 @@ impl Flow {
     /// The base density.
     pub fn base(&self) -> &Base {
         &self.base
+    }
+
+    /// A copy that keeps this much between a forward and a backward pass. On the CPU alone; elsewhere everything is stored.
+    pub fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// What is kept between a forward and a backward pass.
+    pub fn memory(&self) -> Memory {
+        self.memory
     }
 
     /// The device that holds the weights; the default CPU device for a flow without any.
@@ -138,7 +151,32 @@ impl Flow {
     /// # Errors
     /// [`Error::Shape`] if `x` or `context` does not fit.
     pub fn forward(&self, x: Tensor<4>, context: Context<'_>) -> Result<(Latents, Tensor<1>)> {
-        self.run_forward(x, context, None)
+        let (latents, log_det, _) = self.forward_marked(x, context, &[])?;
+        Ok((latents, log_det))
+    }
+
+    /// The same with the states after the steps `marks`, counted from 1 over all levels, in rising order.
+    ///
+    /// # Errors
+    /// As [`Flow::forward`]; also for a mark that is no step.
+    pub fn forward_marked(
+        &self,
+        x: Tensor<4>,
+        context: Context<'_>,
+        marks: &[usize],
+    ) -> Result<(Latents, Tensor<1>, Vec<Tensor<4>>)> {
+        self.check(x.dims(), context)?;
+        let steps = self.architecture.steps();
+        if !marks.is_sorted_by(|a, b| a < b) || marks.iter().any(|mark| !(1..=steps).contains(mark)) {
+            let expected = format!("steps 1 to {steps} in rising order");
+            return Err(Error::shape("marked steps", expected, format!("{marks:?}")));
+        }
+        let (levels, log_det, marked) = match self.memory {
+            Memory::Invert => memory::inverted(self, Way::Forward, vec![x.clone()], context, marks)
+                .unwrap_or_else(|| self.run_plain(x, context, marks)),
+            _ => self.run_plain(x, context, marks),
+        };
+        Ok((Latents { levels }, log_det, marked))
     }
 
     /// The same with the state after every step.
@@ -146,33 +184,25 @@ impl Flow {
     /// # Errors
     /// As [`Flow::forward`].
     pub fn forward_traced(&self, x: Tensor<4>, context: Context<'_>) -> Result<(Latents, Tensor<1>, Trace)> {
-        let mut trace = Trace { states: Vec::new() };
-        let (latents, log_det) = self.run_forward(x, context, Some(&mut trace))?;
-        Ok((latents, log_det, trace))
+        let marks: Vec<usize> = (1..=self.architecture.steps()).collect();
+        let (latents, log_det, mut states) = self.forward_marked(x, context, &marks)?;
+        let cut = |level: &Level| states.drain(..level.steps.len()).collect();
+        Ok((latents, log_det, Trace { states: self.levels.iter().map(cut).collect() }))
     }
 
-    fn run_forward(
-        &self,
-        x: Tensor<4>,
-        context: Context<'_>,
-        mut trace: Option<&mut Trace>,
-    ) -> Result<(Latents, Tensor<1>)> {
-        self.check(x.dims(), context)?;
+    pub(super) fn run_plain(&self, x: Tensor<4>, context: Context<'_>, marks: &[usize]) -> memory::Run {
         let mut total = zero_log_det(&x);
-        let mut state = x;
-        let mut latents = Vec::with_capacity(self.levels.len());
+        let (mut state, mut number) = (x, 0);
+        let (mut latents, mut marked) = (Vec::with_capacity(self.levels.len()), Vec::with_capacity(marks.len()));
         for level in &self.levels {
-            let mut states = Vec::new();
             for step in &level.steps {
-                let (next, log_det) = step.forward(state, context);
+                let (next, log_det) = self.step(step.as_ref(), Way::Forward, state, context);
                 total = total + log_det;
                 state = next;
-                if trace.is_some() {
-                    states.push(state.clone());
+                number += 1;
+                if marks.contains(&number) {
+                    marked.push(state.clone());
                 }
-            }
-            if let Some(trace) = trace.as_mut() {
-                trace.states.push(states);
             }
             if let Some(split) = &level.split {
                 let (kept, eps, log_det) = split.forward(state, context);
@@ -182,7 +212,16 @@ impl Flow {
             }
         }
         latents.push(state);
-        Ok((Latents { levels: latents }, total))
+        (latents, total, marked)
+    }
+
+    fn step(&self, step: &dyn Bijector, way: Way, x: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
+        if self.memory == Memory::Recompute
+            && let Some(done) = memory::recomputed(step, way, x.clone(), context)
+        {
+            return done;
+        }
+        way.apply(step, x, context)
     }
 
     /// Latents to data, with `log |det dz/dx|` at the result, `[batch]`, in nats.
@@ -190,26 +229,35 @@ impl Flow {
     /// # Errors
     /// [`Error::Shape`] if a level or `context` does not fit.
     pub fn inverse(&self, latents: &Latents, context: Context<'_>) -> Result<(Tensor<4>, Tensor<1>)> {
-        let batch = self.check_latents(latents, context)?;
-        let mut state = latents.levels[self.levels.len() - 1].clone();
+        self.check_latents(latents, context)?;
+        if self.memory == Memory::Invert
+            && let Some((mut data, log_det, _)) =
+                memory::inverted(self, Way::Inverse, latents.levels.clone(), context, &[])
+        {
+            return Ok((data.remove(0), log_det));
+        }
+        Ok(self.undo_plain(&latents.levels, context))
+    }
+
+    pub(super) fn undo_plain(&self, latents: &[Tensor<4>], context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
+        let mut state = latents[self.levels.len() - 1].clone();
         let mut total = zero_log_det(&state);
-        debug_assert_eq!(state.dims()[0], batch);
         for (index, level) in self.levels.iter().enumerate().rev() {
             if let Some(split) = &level.split {
-                let (joined, log_det) = split.inverse(state, latents.levels[index].clone(), context);
+                let (joined, log_det) = split.inverse(state, latents[index].clone(), context);
                 total = total + log_det;
                 state = joined;
             }
             for step in level.steps.iter().rev() {
-                let (before, log_det) = step.inverse(state, context);
+                let (before, log_det) = self.step(step.as_ref(), Way::Inverse, state, context);
                 total = total + log_det;
                 state = before;
             }
         }
-        Ok((state, total))
+        (state, total)
     }
 
-    fn check_latents(&self, latents: &Latents, context: Context<'_>) -> Result<usize> {
+    fn check_latents(&self, latents: &Latents, context: Context<'_>) -> Result<()> {
         if latents.levels.len() != self.levels.len() {
             let expected = format!("{} levels", self.levels.len());
             return Err(Error::shape("latents", expected, format!("{} levels", latents.levels.len())));
@@ -223,8 +271,7 @@ impl Flow {
             }
         }
         let [h, w, c] = self.architecture.event;
-        self.check([batch, h, w, c], context)?;
-        Ok(batch)
+        self.check([batch, h, w, c], context)
     }
 
     /// Undo the steps of a range (counted from 0 over all levels, all of one level) alone, without the log-det; shapes are the caller's care.

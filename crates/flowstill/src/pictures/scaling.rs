@@ -111,9 +111,9 @@ mod tests {
                     let mut x = Vec::new();
                     scaling.forward(&pixels, &vec![u; pixels.len()], &mut x);
                     let back: Vec<u8> = x.iter().map(|&x| scaling.inverse(x)).collect();
-                    // Past the precision of f32 the last noise may reach the next value, never more.
+                    // At the edge of a cell the rounding of f32 may reach the next value, never more.
                     assert!(
-                        back.iter().zip(&pixels).all(|(b, p)| b == p || u > 0.98 && b.abs_diff(*p) <= 1),
+                        back.iter().zip(&pixels).all(|(b, p)| b == p || !(0.02..0.98).contains(&u) && b.abs_diff(*p) <= 1),
                         "{scaling:?}"
                     );
                 }

@@ -240,6 +240,14 @@ impl Examples {
         }
     }
 
+    /// How many fit into one batch without a tape, for the initialisation.
+    pub(super) fn initial_count(&self) -> usize {
+        match self {
+            Self::Rows(_) => usize::MAX,
+            Self::Pictures(pictures) => ((1 << 22) / pictures.event().iter().product::<usize>().max(1)).max(16),
+        }
+    }
+
     /// A number that changes whenever they do; ties a checkpoint to its data.
     pub fn fingerprint(&self) -> u64 {
         match self {

@@ -155,8 +155,9 @@ impl<'a> Training<'a> {
         run: Option<&'a RunFolder>,
     ) -> Result<Self> {
         let device = flow.device();
-        let first =
-            data.train.head(config.initialize_rows).range(0..data.train.len().min(config.initialize_rows), &device);
+        flow = flow.with_memory(config.memory);
+        let count = data.train.len().min(config.initialize_rows).min(data.train.initial_count());
+        let first = data.train.range(0..count, &device);
         flow.initialize(&first.x, first.context.as_ref())?;
         let weights = gather(&all(&flow, objective), Role::Trainable)
             .ok_or_else(|| Error::config("flow", "nothing to train", "use a flow with trainable parameters"))?;
