@@ -75,6 +75,11 @@ impl Dense {
         x.matmul(self.weight.tensor::<2>()) + self.bias.flat().clone().unsqueeze::<2>()
     }
 
+    /// Flat weights and biases.
+    pub(super) fn flat(&self) -> (Tensor<1>, Tensor<1>) {
+        (self.weight.flat().clone(), self.bias.flat().clone())
+    }
+
     /// The weights where `mask` is 1, `[inputs, outputs]`.
     pub(super) fn masked_weight(&self, mask: &Param) -> Tensor<2> {
         self.weight.tensor::<2>() * mask.tensor::<2>()

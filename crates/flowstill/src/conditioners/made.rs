@@ -70,6 +70,8 @@ pub struct Made {
     config: MadeConfig,
     layers: Vec<Dense>,
     masks: Vec<Param>,
+    /// Degrees of every layer's outputs.
+    degrees: Vec<Vec<usize>>,
     /// `V`, `[context, width of the first layer]`.
     context: Option<Param>,
 }
@@ -89,15 +91,17 @@ impl Made {
         let outputs: Vec<usize> =
             (0..channels * transform.params()).map(|output| transform.feature_of(output, channels) + 1).collect();
         let mut before: Vec<usize> = (1..=channels).collect();
-        let (mut layers, mut masks) = (Vec::new(), Vec::new());
+        let (mut layers, mut masks, mut degrees) = (Vec::new(), Vec::new(), Vec::new());
         for &width in &config.hidden {
             let after = hidden_degrees(width, channels, context > 0);
             layers.push(Dense::new(before.len(), width, rng, device));
             masks.push(mask(&before, &after, |from, to| to >= from, device));
+            degrees.push(after.clone());
             before = after;
         }
         layers.push(Dense::zeros(before.len(), outputs.len(), device));
         masks.push(mask(&before, &outputs, |from, to| to > from, device));
+        degrees.push(outputs.clone());
         let context = (context > 0).then(|| match config.hidden.first() {
             None => Param::zeros(&[context, outputs.len()], device),
             Some(&width) => {
@@ -105,7 +109,7 @@ impl Made {
                 Param::new(symmetric(context * width, bound, rng), &[context, width], device)
             }
         });
-        Self { config: config.clone(), layers, masks, context }
+        Self { config: config.clone(), layers, masks, degrees, context }
     }
 
     /// `[rows, channels]` and an optional `[rows, context]` to `[rows, channels * params]`.
@@ -158,6 +162,14 @@ impl Made {
         let raw = self.run(x, shift, |state| slopes.push(self.config.activation.slope(state.clone())));
         let weights = self.layers.iter().zip(&self.masks).map(|(layer, mask)| layer.masked_weight(mask).transpose());
         (raw, Linearized { weights: weights.collect(), slopes, residual: self.config.residual })
+    }
+
+    /// Flat weights (`[inputs, outputs]`, not masked) and biases of every layer, with the degrees of its outputs.
+    pub(crate) fn layers_with_degrees(&self) -> impl Iterator<Item = (Tensor<1>, Tensor<1>, &[usize])> {
+        self.layers.iter().zip(&self.degrees).map(|(layer, degrees)| {
+            let (weight, bias) = layer.flat();
+            (weight, bias, degrees.as_slice())
+        })
     }
 
     /// What rebuilds this network.

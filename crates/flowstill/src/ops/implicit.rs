@@ -31,7 +31,7 @@ pub(crate) fn inverse(
         return None;
     }
     let problem = Problem { layer: without_autodiff(layer), context: context.map(|c| c.clone().without_autodiff()) };
-    let (x, log_slope) = problem.layer.fixed_point_rows(z.without_autodiff(), problem.context.as_ref());
+    let (x, log_slope) = problem.layer.solve_rows(z.without_autodiff(), problem.context.as_ref());
     let output =
         Tensor::cat(vec![x.clone().reshape([rows * channels]), log_slope.clone().reshape([rows * channels])], 0);
     let pullback =

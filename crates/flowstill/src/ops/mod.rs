@@ -2,6 +2,7 @@
 
 pub mod convnet;
 pub mod coupling;
+pub(crate) mod autoregressive;
 pub mod custom;
 pub mod dense;
 pub mod host;

@@ -1,0 +1,478 @@
+//! Invert a masked autoregressive net at the cost of about one pass: every hidden unit is computed once, when what it depends on is known.
+//!
+//! A hidden unit of degree `k` depends on the features 1 to `k` alone. So once feature `k` is known, the units of degree `k` are computed, layer
+//! by layer, from the known ones; then the raw parameters of feature `k + 1`, and from them the feature. All in all every weight that a mask lets
+//! through is used once, about half of a dense pass, where the plain way runs a whole pass for every feature.
+//!
+//! Rows are cut into tiles; a tile's values lie unit by unit (`[unit, row]`), so that the arithmetic is wide across rows.
+
+use crate::elementwise::widest;
+use crate::functions::tanh;
+use crate::univariate::Map;
+use rayon::prelude::*;
+
+/// The nonlinearity between layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `max(0, x)`.
+    Relu,
+    /// `tanh(x)`.
+    Tanh,
+    /// `x sigmoid(x)`.
+    Silu,
+}
+
+impl Activation {
+    #[inline(always)]
+    fn apply(self, x: f32) -> f32 {
+        match self {
+            Self::Relu => x.max(0.0),
+            Self::Tanh => tanh(x),
+            Self::Silu => x / (1.0 + (-x).exp()),
+        }
+    }
+}
+
+/// One layer as it is stored: `weight` is `[inputs, outputs]`, row-major, whatever stands under its mask; `degrees` are those of the outputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// `[inputs, outputs]`.
+    pub weight: &'a [f32],
+    /// `[outputs]`.
+    pub bias: &'a [f32],
+    /// Degrees of the outputs: rising in hidden layers; in the last layer the feature (from 1) that an output belongs to.
+    pub degrees: &'a [usize],
+}
+
+/// A net with the map of its values, arranged for the inverse.
+#[derive(Clone, Debug)]
+pub struct Inverse {
+    features: usize,
+    map: Map,
+    activation: Activation,
+    residual: bool,
+    /// Hidden layers, from the input on.
+    hidden: Vec<Hidden>,
+    /// The raw parameters of each feature.
+    raw: Vec<Block>,
+}
+
+#[derive(Clone, Debug)]
+struct Hidden {
+    width: usize,
+    /// For each degree from 0 the first unit that has it, and its block.
+    blocks: Vec<(usize, Block)>,
+}
+
+/// Outputs that become known together: weights `[outputs in groups of GROUP][known inputs][GROUP]`, padded with zeros.
+#[derive(Clone, Debug)]
+struct Block {
+    outputs: usize,
+    known: usize,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// Outputs at a time, and rows at a time: together they fill the registers of the widest instructions.
+const GROUP: usize = 4;
+const LANES: usize = 32;
+
+/// Rows of a tile.
+const TILE: usize = 64;
+
+impl Block {
+    fn new(layer: &Layer<'_>, chosen: &[usize], known: usize) -> Self {
+        let outputs = layer.degrees.len();
+        let mut weights = Vec::with_capacity(chosen.len().div_ceil(GROUP) * GROUP * known);
+        for group in chosen.chunks(GROUP) {
+            for input in 0..known {
+                let row = &layer.weight[input * outputs..][..outputs];
+                weights.extend((0..GROUP).map(|u| group.get(u).map_or(0.0, |unit| row[*unit])));
+            }
+        }
+        Self { outputs: chosen.len(), known, weights, bias: chosen.iter().map(|unit| layer.bias[*unit]).collect() }
+    }
+
+    /// `out[unit, row] = bias + sum over known inputs`; `input` is `[known.., rows]`, `rows` a multiple of LANES.
+    #[inline(always)]
+    fn apply<const FUSED: bool>(&self, input: &[f32], rows: usize, out: &mut [f32]) {
+        for (group, out) in out[..self.outputs * rows].chunks_mut(GROUP * rows).enumerate() {
+            let weights = &self.weights[group * GROUP * self.known..][..GROUP * self.known];
+            let bias = &self.bias[group * GROUP..];
+            for first in (0..rows).step_by(LANES) {
+                let mut sums = [[0.0_f32; LANES]; GROUP];
+                for (u, sums) in sums.iter_mut().enumerate() {
+                    *sums = [bias.get(u).copied().unwrap_or(0.0); LANES];
+                }
+                for (weights, values) in weights.chunks_exact(GROUP).zip(input.chunks_exact(rows)) {
+                    let values: &[f32; LANES] = values[first..first + LANES].try_into().expect("LANES values");
+                    for u in 0..GROUP {
+                        for lane in 0..LANES {
+                            sums[u][lane] = match FUSED {
+                                true => values[lane].mul_add(weights[u], sums[u][lane]),
+                                false => values[lane] * weights[u] + sums[u][lane],
+                            };
+                        }
+                    }
+                }
+                for (out, sums) in out.chunks_exact_mut(rows).zip(&sums) {
+                    out[first..first + LANES].copy_from_slice(sums);
+                }
+            }
+        }
+    }
+}
+
+impl Inverse {
+    /// Arrange the weights of a net over `features` features; `layers` are the hidden ones and the last.
+    ///
+    /// # Panics
+    /// If the lengths do not agree.
+    pub fn new(features: usize, layers: &[Layer<'_>], residual: bool, activation: Activation, map: Map) -> Self {
+        let (last, inner) = layers.split_last().expect("a net has a last layer");
+        assert_eq!(last.degrees.len(), features * map.params(), "outputs");
+        let mut known_before: Vec<usize> = (0..=features).collect();
+        let mut hidden = Vec::new();
+        for layer in inner {
+            assert_eq!(layer.weight.len(), known_before[features] * layer.degrees.len(), "weights of a layer");
+            assert!(layer.degrees.is_sorted() && layer.bias.len() == layer.degrees.len(), "degrees of a layer");
+            let blocks = (0..=features).map(|degree| {
+                let first = layer.degrees.partition_point(|own| *own < degree);
+                let end = layer.degrees.partition_point(|own| *own <= degree);
+                (first, Block::new(layer, &(first..end).collect::<Vec<_>>(), known_before[degree]))
+            });
+            hidden.push(Hidden { width: layer.degrees.len(), blocks: blocks.collect() });
+            known_before =
+                (0..=features).map(|degree| layer.degrees.partition_point(|own| *own <= degree)).collect();
+        }
+        assert_eq!(last.weight.len(), known_before[features] * last.degrees.len(), "weights of the last layer");
+        let raw = (1..=features).map(|feature| {
+            let chosen: Vec<usize> = (0..last.degrees.len()).filter(|at| last.degrees[*at] == feature).collect();
+            assert_eq!(chosen.len(), map.params(), "raw values of a feature");
+            Block::new(last, &chosen, known_before[feature - 1])
+        });
+        Self { features, map, activation, residual, raw: raw.collect(), hidden }
+    }
+
+    /// Latents to data: `z` is `[rows, features]`, `shift` nothing or `[rows, width]`, what a context adds to the first layer; answers `x` and
+    /// `log dz/dx` of each value, both `[rows, features]`.
+    ///
+    /// # Panics
+    /// If the lengths do not agree.
+    pub fn run(&self, z: &[f32], shift: Option<&[f32]>) -> (Vec<f32>, Vec<f32>) {
+        let features = self.features;
+        let rows = z.len() / features.max(1);
+        let width = self.hidden.first().map_or(features * self.map.params(), |layer| layer.width);
+        assert_eq!(z.len(), rows * features, "whole rows");
+        assert!(shift.is_none_or(|shift| shift.len() == rows * width), "a shift for every row");
+        let (mut x, mut slopes) = (vec![0.0; z.len()], vec![0.0; z.len()]);
+        // Fewer rows than would keep every thread busy are cut finer, down to one group of lanes.
+        let tile = rows.div_ceil(rayon::current_num_threads()).next_multiple_of(LANES).clamp(LANES, TILE);
+        let parts = z.par_chunks(tile * features).zip(x.par_chunks_mut(tile * features));
+        let parts = parts.zip(slopes.par_chunks_mut(tile * features)).enumerate();
+        parts.for_each_init(Scratch::default, |scratch, (index, ((z, x), slopes))| {
+            let own = z.len() / features;
+            let shift = shift.map(|shift| &shift[index * tile * width..][..own * width]);
+            let padded = own.next_multiple_of(LANES);
+            match fused() {
+                true => widest(|| self.tile::<true>(scratch, z, shift, padded, x, slopes)),
+                false => widest(|| self.tile::<false>(scratch, z, shift, padded, x, slopes)),
+            }
+        });
+        (x, slopes)
+    }
+
+    #[inline(always)]
+    fn tile<const FUSED: bool>(
+        &self,
+        scratch: &mut Scratch,
+        z: &[f32],
+        shift: Option<&[f32]>,
+        rows: usize,
+        x: &mut [f32],
+        slopes: &mut [f32],
+    ) {
+        let features = self.features;
+        let widths: usize = self.hidden.iter().map(|layer| layer.width).sum();
+        let widest_block =
+            self.hidden.iter().flat_map(|layer| &layer.blocks).map(|(_, block)| block.outputs).max().unwrap_or(0);
+        let first_width = self.hidden.first().map_or(self.raw.len() * self.map.params(), |layer| layer.width);
+        let Scratch { known, units, stream, shifts, fresh, lane_z, lane_slope } = scratch;
+        known.resize(features * rows, 0.0);
+        units.resize(widths * rows, 0.0);
+        stream.resize(first_width * rows, 0.0);
+        fresh.resize(widest_block.max(self.map.params()).next_multiple_of(GROUP) * rows, 0.0);
+        lane_z.resize(rows, 0.0);
+        lane_slope.resize(rows, 0.0);
+        if let Some(shift) = shift {
+            shifts.resize(first_width * rows, 0.0);
+            for (row, shift) in shift.chunks_exact(first_width).enumerate() {
+                shift.iter().enumerate().for_each(|(unit, value)| shifts[unit * rows + row] = *value);
+            }
+        }
+        for feature in 0..features {
+            self.units_of_degree::<FUSED>(feature, known, units, stream, shift.map(|_| &**shifts), fresh, rows);
+            let inputs = match self.hidden.last() {
+                Some(layer) => &units[(widths - layer.width) * rows..],
+                None => &known[..],
+            };
+            let params = self.map.params();
+            self.raw[feature].apply::<FUSED>(inputs, rows, fresh);
+            if let (true, Some(_)) = (self.hidden.is_empty(), shift) {
+                self.add_raw_shift(feature, shifts, fresh, rows);
+            }
+            for (row, z) in z.chunks_exact(features).enumerate() {
+                lane_z[row] = z[feature];
+            }
+            lane_slope.fill(0.0);
+            self.map.inverse(lane_z, &fresh[..params * rows], &mut known[feature * rows..][..rows], lane_slope);
+            for (row, (x, slopes)) in x.chunks_exact_mut(features).zip(slopes.chunks_exact_mut(features)).enumerate() {
+                x[feature] = known[feature * rows + row];
+                slopes[feature] = lane_slope[row];
+            }
+        }
+    }
+
+    /// The hidden units that depend on the features before `degree` (from 0) and on no later one, layer by layer.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments)]
+    fn units_of_degree<const FUSED: bool>(
+        &self,
+        degree: usize,
+        known: &[f32],
+        units: &mut [f32],
+        stream: &mut [f32],
+        shifts: Option<&[f32]>,
+        fresh: &mut [f32],
+        rows: usize,
+    ) {
+        let mut before = 0;
+        for (index, layer) in self.hidden.iter().enumerate() {
+            let (first, block) = &layer.blocks[degree];
+            let start = before + if index == 0 { 0 } else { self.hidden[index - 1].width };
+            if block.outputs > 0 {
+                let (done, rest) = units.split_at_mut(start * rows);
+                let inputs = if index == 0 { known } else { &done[before * rows..] };
+                block.apply::<FUSED>(inputs, rows, fresh);
+                let fresh = &mut fresh[..block.outputs * rows];
+                let span = first * rows..(first + block.outputs) * rows;
+                if let (0, Some(shifts)) = (index, shifts) {
+                    fresh.iter_mut().zip(&shifts[span.clone()]).for_each(|(value, shift)| *value += shift);
+                }
+                let joins = self.residual && index.is_multiple_of(2);
+                if joins {
+                    if index > 0 {
+                        fresh.iter_mut().zip(&stream[span.clone()]).for_each(|(value, before)| *value += before);
+                    }
+                    stream[span.clone()].copy_from_slice(fresh);
+                }
+                // As in Neural Spline Flows, nothing bends between the last block and the last layer.
+                let bends = !(self.residual && index + 1 == self.hidden.len());
+                let out = &mut rest[span];
+                match bends {
+                    true => out.iter_mut().zip(&*fresh).for_each(|(out, value)| *out = self.activation.apply(*value)),
+                    false => out.copy_from_slice(fresh),
+                }
+            }
+            before = start;
+        }
+    }
+
+    /// Without hidden layers the context speaks to the raw values themselves.
+    fn add_raw_shift(&self, feature: usize, shifts: &[f32], fresh: &mut [f32], rows: usize) {
+        let (features, params) = (self.features, self.map.params());
+        for p in 0..params {
+            let unit = match self.map {
+                Map::Spline { .. } => feature * params + p,
+                Map::Affine(_) | Map::Additive => p * features + feature,
+            };
+            fresh[p * rows..(p + 1) * rows].iter_mut().zip(&shifts[unit * rows..]).for_each(|(raw, add)| *raw += add);
+        }
+    }
+}
+
+/// What a thread keeps from tile to tile.
+#[derive(Default)]
+struct Scratch {
+    known: Vec<f32>,
+    units: Vec<f32>,
+    stream: Vec<f32>,
+    shifts: Vec<f32>,
+    fresh: Vec<f32>,
+    lane_z: Vec<f32>,
+    lane_slope: Vec<f32>,
+}
+
+/// Whether multiplying and adding is one instruction; without it `mul_add` is a slow call.
+fn fused() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    return cfg!(target_arch = "aarch64");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Numbers that look random.
+    fn numbers(count: usize, seed: u64, size: f32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let next = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            size * ((state >> 40) as f32 / (1_u32 << 23) as f32 - 1.0)
+        };
+        (0..count).map(next).collect()
+    }
+
+    struct Net {
+        features: usize,
+        weights: Vec<Vec<f32>>,
+        biases: Vec<Vec<f32>>,
+        degrees: Vec<Vec<usize>>,
+        residual: bool,
+        activation: Activation,
+        map: Map,
+    }
+
+    impl Net {
+        fn new(features: usize, hidden: &[usize], residual: bool, activation: Activation, map: Map, seed: u64) -> Self {
+            let mut degrees: Vec<Vec<usize>> = hidden
+                .iter()
+                .map(|&width| {
+                    let mut own: Vec<usize> = (0..width).map(|unit| (unit + width) % features).collect();
+                    own.sort_unstable();
+                    own
+                })
+                .collect();
+            let params = map.params();
+            let feature_of = |output: usize| match map {
+                Map::Spline { .. } => output / params,
+                _ => output % features,
+            };
+            degrees.push((0..features * params).map(|output| feature_of(output) + 1).collect());
+            let mut inputs = features;
+            let (mut weights, mut biases) = (Vec::new(), Vec::new());
+            for (index, own) in degrees.iter().enumerate() {
+                weights.push(numbers(inputs * own.len(), seed + index as u64, 0.3));
+                biases.push(numbers(own.len(), seed + 100 + index as u64, 0.5));
+                inputs = own.len();
+            }
+            Self { features, weights, biases, degrees, residual, activation, map }
+        }
+
+        fn layers(&self) -> Vec<Layer<'_>> {
+            let parts = self.weights.iter().zip(&self.biases).zip(&self.degrees);
+            parts.map(|((weight, bias), degrees)| Layer { weight, bias, degrees }).collect()
+        }
+
+        /// Raw values by plain loops, in f64, masks and all.
+        fn raw(&self, x: &[f32], shift: Option<&[f32]>) -> Vec<f64> {
+            let act = |v: f64| match self.activation {
+                Activation::Relu => v.max(0.0),
+                Activation::Tanh => v.tanh(),
+                Activation::Silu => v / (1.0 + (-v).exp()),
+            };
+            let last = self.weights.len() - 1;
+            let layer = |index: usize, input: &[f64], before: &[usize]| -> Vec<f64> {
+                let own = &self.degrees[index];
+                let open = |from: usize, to: usize| if index == last { to > from } else { to >= from };
+                (0..own.len())
+                    .map(|j| {
+                        let sum: f64 = (0..input.len())
+                            .filter(|&i| open(before[i], own[j]))
+                            .map(|i| input[i] * f64::from(self.weights[index][i * own.len() + j]))
+                            .sum();
+                        let shift = if index == 0 { shift.map_or(0.0, |shift| f64::from(shift[j])) } else { 0.0 };
+                        sum + f64::from(self.biases[index][j]) + shift
+                    })
+                    .collect()
+            };
+            let inputs: Vec<usize> = (1..=self.features).collect();
+            let mut state = layer(0, &x.iter().map(|v| f64::from(*v)).collect::<Vec<_>>(), &inputs);
+            let mut stream = state.clone();
+            for index in 1..=last {
+                let straight = self.residual && index == last;
+                let seen: Vec<f64> = state.iter().map(|v| if straight { *v } else { act(*v) }).collect();
+                state = layer(index, &seen, &self.degrees[index - 1]);
+                if self.residual && index.is_multiple_of(2) && index < last {
+                    state.iter_mut().zip(&stream).for_each(|(v, before)| *v += before);
+                    stream = state.clone();
+                }
+            }
+            state
+        }
+    }
+
+    fn maps() -> [Map; 7] {
+        [
+            Map::Affine(LogScale::Tanh(2.0)),
+            Map::Affine(LogScale::Softsign(3.0)),
+            Map::Affine(LogScale::Sigmoid(0.0)),
+            Map::Affine(LogScale::Sigmoid(0.001)),
+            Map::Affine(LogScale::Exp),
+            Map::Additive,
+            Map::Spline { bins: 5, tail_bound: 3.0 },
+        ]
+    }
+
+    use crate::univariate::LogScale;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        /// Feature by feature: the raw values at the answer, by plain loops, map it back to the latents.
+        #[test]
+        fn the_answer_is_the_inverse(
+            features in 1_usize..9,
+            hidden in prop::collection::vec(1_usize..23, 0..4),
+            rows in prop::sample::select(vec![0_usize, 1, 2, 31, 32, 33, 64, 65, 130]),
+            which in 0_usize..7,
+            residual: bool,
+            context: bool,
+            seed in 1_u64..1000,
+        ) {
+            let residual = residual && hidden.len() % 2 == 1;
+            let hidden = if residual { vec![hidden[0]; hidden.len()] } else { hidden };
+            let activation = [Activation::Relu, Activation::Tanh, Activation::Silu][seed as usize % 3];
+            let map = maps()[which];
+            let net = Net::new(features, &hidden, residual, activation, map, seed);
+            let width = net.degrees[0].len();
+            let z = numbers(rows * features, seed + 7, 2.5);
+            let shift = context.then(|| numbers(rows * width, seed + 9, 0.5));
+            let inverse = Inverse::new(features, &net.layers(), residual, activation, map);
+            let (x, slopes) = inverse.run(&z, shift.as_deref());
+            prop_assert_eq!(x.len(), z.len());
+            for row in 0..rows {
+                let own = &x[row * features..][..features];
+                let raw = net.raw(own, shift.as_deref().map(|shift| &shift[row * width..][..width]));
+                for feature in 0..features {
+                    let params = map.params();
+                    let of_feature: Vec<f32> = (0..params).map(|p| match map {
+                        Map::Spline { .. } => raw[feature * params + p] as f32,
+                        _ => raw[p * features + feature] as f32,
+                    }).collect();
+                    let (mut want, mut slope) = ([0.0], [0.0]);
+                    map.inverse(&z[row * features + feature..][..1], &of_feature, &mut want, &mut slope);
+                    let (got, got_slope) = (own[feature], slopes[row * features + feature]);
+                    let same = got == want[0] || (got - want[0]).abs() <= 5e-4 * (1.0 + want[0].abs());
+                    prop_assert!(same, "x {got} {want:?}");
+                    prop_assert!((got_slope - slope[0]).abs() <= 2e-3, "slope {got_slope} {slope:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_alone_is_the_row_in_a_crowd() {
+        let net = Net::new(6, &[17, 13], false, Activation::Relu, Map::Affine(LogScale::Tanh(2.0)), 3);
+        let inverse = Inverse::new(6, &net.layers(), false, Activation::Relu, net.map);
+        let z = numbers(6 * 100, 5, 2.0);
+        let (all, _) = inverse.run(&z, None);
+        for row in [0, 31, 32, 63, 64, 99] {
+            assert_eq!(inverse.run(&z[row * 6..][..6], None).0, all[row * 6..][..6]);
+        }
+    }
+}
