@@ -96,7 +96,7 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
         (None, text) => {
             let path = Path::new(text.as_deref().unwrap_or_default());
             let raw = tables::read_for(model, path)?;
-            leak::tell_whole_table(&model.facts, path);
+            leak::tell_whole(&model.facts, path);
             return Ok((standardised(model, &raw, path)?, path.display().to_string()));
         }
     };
