@@ -100,8 +100,7 @@ pub fn load_for(model: &Model, set: &PictureConfig) -> Outcome<Prepared> {
     check_shape(model, pictures.shape(), &pictures.source, "set")?;
     let classes = class_names(model);
     check_labels(&pictures, &classes)?;
-    let options =
-        PictureOptions { flip: Some(false), range: scaling.range, class_conditional: !classes.is_empty() };
+    let options = PictureOptions { flip: Some(false), range: scaling.range, class_conditional: !classes.is_empty() };
     prepare(pictures, &PicturePlan { set: set.clone(), options }, classes)
 }
 
