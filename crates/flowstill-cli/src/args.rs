@@ -196,7 +196,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "FILE", requires = "features")]
     pub statistics: Option<PathBuf>,
     /// The temperature of the samples that are compared [default: 1]
-    #[arg(long, value_name = "T", requires = "features")]
+    #[arg(long, value_name = "T", requires = "features", allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// Print one JSON object on standard output
     #[arg(long)]
@@ -245,7 +245,7 @@ pub struct Sample {
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
     /// Standard deviation of the noise: below 1 keeps to what is likely
-    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, default_value_t = 1.0)]
     pub temperature: f64,
     /// A table of conditioning values, for a flow that has a context
     #[arg(long, value_name = "FILE")]
@@ -275,7 +275,7 @@ pub struct Sheet {
     #[arg(long, value_name = "FOLDER|set=NAME")]
     pub data: Option<String>,
     /// Temperatures of samples and same-latents [default: 0.7,1]
-    #[arg(long, value_name = "T", value_delimiter = ',')]
+    #[arg(long, value_name = "T", value_delimiter = ',', allow_negative_numbers = true)]
     pub temperatures: Vec<f64>,
     /// Rows of samples for each flow and temperature, pairs to interpolate, draws of latents, rows of reconstructed pictures
     /// [default: 4, 3, 1, 1]

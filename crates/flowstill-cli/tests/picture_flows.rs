@@ -219,6 +219,16 @@ fn faulty_pictures_are_named() {
         assert!(error.contains(said) && error.contains(remedy), "{command} {name}: {error}");
         assert!(!error.contains("on_error"), "{error}");
     }
+    for (more, said) in [
+        (["--samples", "0"], "--samples 0 draws none"),
+        (["--statistics", "no/such"], "its folder is not there"),
+        (["--side", "6"], "no usable torch checkpoint"),
+        (["--temperature", "-1"], "--temperature: expected a number above 0, got -1"),
+    ] {
+        let args = ["evaluate", flow, "--data", "set=digits", "--features", "mixed/b.png", more[0], more[1]];
+        let error = fail(at, &args, 2);
+        assert!(error.contains(said), "{more:?}: {error}");
+    }
     let error = fail(at, &["data", "check", "folder", "cut"], 1);
     assert!(error.contains("1 files are no usable pictures; the first: cut/b.png: "), "{error}");
     let error = fail(at, &["evaluate", flow, "--data", "set=folder,path=all-wide"], 2);
@@ -232,4 +242,30 @@ fn faulty_pictures_are_named() {
     let error = fail(at, &["sample", flow, "--out", "taken/"], 1);
     assert!(error.contains("--out taken/: cannot make the folder"), "{error}");
     assert!(fail(at, &["score", flow, "cut", "--out", "x.npy"], 2).contains("expected a name ending in .csv"));
+}
+
+#[test]
+fn folders_are_told_apart_and_their_own_splits_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let flow = digits().to_str().unwrap();
+    for (out, count, seed) in [("own/train/", "80", "1"), ("own/test/", "20", "2"), ("other/", "100", "3")] {
+        succeed(at, &["sample", flow, "-n", count, "--seed", seed, "--out", out]);
+    }
+    let options = ["--set", "data.set=folder", "--data", "own", "--set", "data.bits=4"];
+    let flow = train_digits(at, &options);
+    let flow = flow.to_str().unwrap();
+    let evaluate = |data: &str, more: &[&str]| {
+        let output = run(at, &[&["evaluate", flow, "--data", data], more].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let clean = (Some(0), String::new());
+    assert_eq!(evaluate("set=folder,path=own,bits=4", &[]), clean);
+    assert_eq!(evaluate("set=folder,path=own,bits=4,seed=9", &[]), clean);
+    assert_eq!(evaluate("set=folder,path=other,bits=4,seed=9", &[]), clean);
+    assert_eq!(evaluate("other", &[]), clean);
+    let (code, told) = evaluate("set=folder,path=own,bits=4,seed=9", &["--split", "validation"]);
+    assert!(code == Some(2) && told.contains("seen pictures of this validation split"), "{told}");
+    let (code, told) = evaluate("own", &[]);
+    assert!(code == Some(0) && told.contains("trained on pictures of this very folder"), "{told}");
 }

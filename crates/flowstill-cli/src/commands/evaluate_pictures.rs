@@ -45,6 +45,16 @@ pub(super) fn run(args: &Evaluate, model: &Model) -> Outcome<()> {
             weights.display()
         )));
     }
+    if args.samples == 0 && args.features.is_some() {
+        return Err(Failure::input("--features: compares samples, and --samples 0 draws none; leave one of them out"));
+    }
+    let nowhere = |file: &&Path| file.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    if let Some(file) = args.statistics.as_deref().filter(nowhere) {
+        return Err(Failure::input(format!(
+            "--statistics {}: its folder is not there; make it, or give another name",
+            file.display()
+        )));
+    }
     let Material { pictures, named, real, real_named } = material(args, model)?;
     if pictures.len() < 2 {
         return Err(Failure::input(format!(

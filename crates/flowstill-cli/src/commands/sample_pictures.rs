@@ -9,6 +9,7 @@ use crate::sheets::{COLUMNS, Sheet};
 use flowstill::model::Model;
 use flowstill::pictures::chunk_of;
 use flowstill_data::{write_picture_array, write_png};
+use rayon::prelude::*;
 use std::path::Path;
 
 /// Pictures on a sheet, at most: more is no sheet to look at.
@@ -62,11 +63,10 @@ pub(super) fn run(args: &Sample, model: &Model) -> Outcome<()> {
         let drawn = model.sample_pictures_from(first, many, args.seed, args.temperature, &labels)?;
         let drawn = shown(model, drawn);
         match place {
-            Place::Folder => {
-                for (at, picture) in drawn.chunks_exact(size).enumerate() {
-                    write_png(path.join(format!("{:06}.png", first + at + 1)), picture, event)?;
-                }
-            }
+            // Many at a time: each file is brought to the disk before it takes its name.
+            Place::Folder => drawn.par_chunks_exact(size).enumerate().try_for_each(|(at, picture)| {
+                write_png(path.join(format!("{:06}.png", first + at + 1)), picture, event)
+            })?,
             _ => all.extend(drawn),
         }
     }
