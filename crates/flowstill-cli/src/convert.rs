@@ -32,6 +32,8 @@ pub struct Prepared {
     pub test: Examples,
     /// What is known of pictures; none for a table.
     pub pictures: Option<PictureFacts>,
+    /// Whether the validation and the test split came with the set, so that no seed moves rows into them.
+    pub own_splits: [bool; 2],
     /// Where it comes from.
     pub source: String,
     /// What was done to the rows.
@@ -86,6 +88,7 @@ fn prepare(data: Dataset, config: &DataConfig) -> Outcome<Prepared> {
         },
         test: rows(test, beside_test)?.into(),
         pictures: None,
+        own_splits: [false; 2],
         source,
         steps,
         split,

@@ -71,6 +71,15 @@ pub struct Distance {
     pub precision_recall: Option<(f64, f64)>,
 }
 
+/// Where the statistics of real pictures stay.
+enum Keep<'a> {
+    Nowhere,
+    /// Under a name of their own; what does not fit is made again.
+    Folder(&'a Path),
+    /// In this very file; what does not fit is an error.
+    File(&'a Path),
+}
+
 impl Reference {
     /// Load the network and look at real pictures, `[count, height, width, channels]` as bytes; statistics of the same pictures that lie in
     /// `folder` are used again, new ones are left there.
@@ -78,6 +87,18 @@ impl Reference {
     /// # Errors
     /// What the weights' file reports.
     pub fn new(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], folder: Option<&Path>) -> Outcome<Self> {
+        Self::make(config, bytes, event, folder.map_or(Keep::Nowhere, Keep::Folder))
+    }
+
+    /// The same, with the statistics in a file of the user's choice: taken from it where it is there, else left there.
+    ///
+    /// # Errors
+    /// As [`Reference::new`]; a file that holds something else.
+    pub fn with_file(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], file: Option<&Path>) -> Outcome<Self> {
+        Self::make(config, bytes, event, file.map_or(Keep::Nowhere, Keep::File))
+    }
+
+    fn make(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], keep: Keep<'_>) -> Outcome<Self> {
         let network: Box<dyn FeatureNetwork> = match (config.network, config.side) {
             (NetworkName::EfficientnetLite0, side) => Box::new(EfficientNetLite0::from_file(
                 &config.weights,
@@ -94,9 +115,27 @@ impl Reference {
         let bytes = &bytes[..count * size];
         let [h, w, c] = event;
         let fingerprint = Pictures::new(bytes, [count, h, w, c])?.fingerprint();
-        let path = folder.map(|folder| folder.join(format!("features-{}-{fingerprint}.safetensors", network.name())));
-        let saved = path.as_ref().filter(|path| path.exists()).and_then(|path| FeatureStatistics::load(path).ok());
-        let saved = saved.filter(|saved| saved.fingerprint == fingerprint && saved.network == network.name());
+        let fits = |saved: &FeatureStatistics| saved.fingerprint == fingerprint && saved.network == network.name();
+        let (path, saved) = match keep {
+            Keep::Nowhere => (None, None),
+            Keep::Folder(folder) => {
+                let path = folder.join(format!("features-{}-{fingerprint}.safetensors", network.name()));
+                let saved = if path.exists() { FeatureStatistics::load(&path).ok().filter(fits) } else { None };
+                (Some(path), saved)
+            }
+            Keep::File(path) if path.exists() => {
+                let saved = FeatureStatistics::load(path).map_err(|error| Failure::input(error.to_string()))?;
+                if !fits(&saved) {
+                    return Err(Failure::input(format!(
+                        "--statistics {}: holds the statistics of other pictures or another network ({}); give another name, or remove it",
+                        path.display(),
+                        saved.network
+                    )));
+                }
+                (Some(path.to_path_buf()), Some(saved))
+            }
+            Keep::File(path) => (Some(path.to_path_buf()), None),
+        };
         let kept = features(network.as_ref(), &bytes[..count.min(KEPT) * size], event)?;
         let fit = match saved {
             Some(saved) => saved.fit,

@@ -51,13 +51,22 @@ pub fn check(facts: &TrainingFacts, data: &Prepared, part: Split, typed: Typed) 
                 }
             };
             Err(Failure::input(format!(
-                "the flow was trained on another split of {} ({cut}), so that it has seen rows of this {} split; use {remedy}",
+                "the flow was trained on another split of {} ({cut}), so that it has seen {} of this {} split; use {remedy}",
                 data.source,
+                what(data),
                 name(part)
             )))
         }
     }
 }
+
+/// What a data set consists of.
+fn what(data: &Prepared) -> &'static str {
+    if data.pictures.is_some() { "pictures" } else { "rows" }
+}
+
+/// Sets that are read from any file or folder: that two are called alike does not make them the same.
+const OWN_FILES: [&str; 3] = ["table", "folder", "idx"];
 
 fn name(part: Split) -> &'static str {
     match part {
@@ -74,23 +83,34 @@ fn find(facts: &TrainingFacts, data: &Prepared, part: Split) -> Finding {
     let part = name(part);
     let Some(theirs) = &facts.split else {
         return Finding::Doubt(format!(
-            "the flow does not say which rows it was trained on; make sure that it has not seen this {part} split"
+            "the flow does not say which {} it was trained on; make sure that it has not seen this {part} split",
+            what(data)
         ));
     };
     let ours = &data.split;
+    let what = what(data);
     let same_rows = theirs.table_fingerprint == ours.table_fingerprint;
-    let named = ours.set != "table";
+    let named = !OWN_FILES.contains(&ours.set.as_str());
     if theirs.set != ours.set || !(named || same_rows || same_file(&facts.data, &data.source)) {
         return Finding::Clean;
     }
+    // What a set brings along is the same whatever the seed.
+    let own = data.own_splits[usize::from(part == "test")];
+    if own {
+        return Finding::Clean;
+    }
+    // The pictures of a named set are known; how many there are differs by the limits alone, which move none to another split.
+    let limited = named && data.pictures.is_some();
     let same_test = theirs.test_fingerprint == ours.test_fingerprint;
-    if !same_test && theirs.rows != ours.rows {
+    if !same_test && !limited && theirs.rows != ours.rows {
         return Finding::Doubt(format!(
-            "{}: has {} rows, and had {} when the flow was trained on it; make sure that it has not seen this {part} split",
+            "{}: has {} {what}, and had {} when the flow was trained on it; make sure that it has not seen this {part} split",
             data.source, ours.rows, theirs.rows
         ));
     }
-    if clean(theirs, ours, same_test, part) {
+    // Where the test split comes with the set, that it is the same says nothing of the seed.
+    let same_order = theirs.seed == ours.seed || (same_test && !data.own_splits[1]);
+    if clean(theirs, ours, same_test, same_order, part) {
         return Finding::Clean;
     }
     let all = [
@@ -103,19 +123,20 @@ fn find(facts: &TrainingFacts, data: &Prepared, part: Split) -> Finding {
 
 /// Whether these rows were cut off before the other split took its rows to learn from. Test rows are cut off first, from the end, then the
 /// rows that validate; so a smaller part of the same cut is a part of the larger one.
-fn clean(theirs: &SplitFacts, ours: &SplitFacts, same_test: bool, part: &str) -> bool {
-    let same_order = same_test || theirs.seed == ours.seed;
+fn clean(theirs: &SplitFacts, ours: &SplitFacts, same_test: bool, same_order: bool, part: &str) -> bool {
     match part {
         "test" => same_test || (same_order && ours.test <= theirs.test),
         _ => same_order && ours.test == theirs.test && ours.validation <= theirs.validation,
     }
 }
 
-/// Say that a table holds the rows that the flow was trained on, where its path tells.
-pub fn tell_whole_table(facts: &TrainingFacts, path: &Path) {
+/// Say that a table or folder holds the rows or pictures that the flow was trained on, where its path tells.
+pub fn tell_whole(facts: &TrainingFacts, path: &Path) {
     let Some(split) = facts.split.as_ref().filter(|_| same_file(&facts.data, &path.to_string_lossy())) else { return };
     out::note(&format!(
-        "the flow was trained on rows of this very table; --data set={},path={},seed={},test={} counts only its test split",
+        "the flow was trained on {} of this very {}; --data set={},path={},seed={},test={} counts only its test split",
+        if path.is_dir() { "pictures" } else { "rows" },
+        if path.is_dir() { "folder" } else { "table" },
         split.set,
         path.display(),
         split.seed,

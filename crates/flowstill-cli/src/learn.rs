@@ -92,7 +92,7 @@ impl Workshop<'_> {
             }
         }
         let run = RunFolder::create(folder)?;
-        let mut progress = Progress::new(label, self.quiet);
+        let mut progress = Progress::new(label, self.quiet).of_pictures(self.data.pictures.is_some());
         let teacher_flow = teacher.map(|model| &model.flow);
         let (flow, mut notes) = build(plan, self.data, teacher_flow)?;
         let mut objective: Box<dyn Objective> = match (&plan.distill, teacher_flow) {

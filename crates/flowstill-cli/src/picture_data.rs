@@ -2,12 +2,14 @@
 
 use crate::convert::{PictureFacts, Prepared};
 use crate::failure::{Failure, Outcome};
+use crate::tables;
 use flowstill::file::SplitFacts;
-use flowstill::model::Standardization;
+use flowstill::model::{Model, Standardization};
 use flowstill::pictures::{PictureScaling, Pictures, Range};
 use flowstill::train::TrainingData;
-use flowstill_data::{PictureConfig, PictureSetName, load_pictures};
+use flowstill_data::{Channels, DataError, PictureConfig, PictureSet, PictureSetName, load_pictures};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// What a flow sees of pictures, beside what is read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,25 +51,199 @@ pub fn is_picture_set(name: &str) -> bool {
     PictureSetName::ALL.iter().any(|set| set.as_str() == name)
 }
 
+/// Read `set=NAME,KEY=VALUE...` where it names a set of pictures; none where it names a table, or a set that nobody knows.
+///
+/// # Errors
+/// Unknown keys with the nearest known one.
+pub fn picture_config(text: &str) -> Outcome<Option<PictureConfig>> {
+    let (source, table) = tables::typed(text)?;
+    match table.get("set").and_then(toml::Value::as_str).is_some_and(is_picture_set) {
+        true => source.read(&[], table).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// Load a set and convert it.
 ///
 /// # Errors
 /// What the reader reports; labels that are wanted and not there.
 pub fn load(plan: &PicturePlan) -> Outcome<Prepared> {
-    let scaling = plan.scaling();
-    scaling.check()?;
+    plan.scaling().check()?;
     let set = load_pictures(&plan.set)?;
-    let event = set.shape();
     let classes = match plan.options.class_conditional {
-        false => 0,
+        false => Vec::new(),
         true if set.classes.is_empty() => {
             return Err(Failure::input(format!(
                 "pictures.class_conditional: {} has no labels; leave it out, or sort the pictures into one folder per class",
                 set.source
             )));
         }
-        true => set.classes.len(),
+        true => set.classes.clone(),
     };
+    prepare(set, plan, classes)
+}
+
+/// Load a set for a flow that is there already: the flow's own range and classes count, its bits and shape must be the set's.
+///
+/// # Errors
+/// As [`load`]; a set that does not fit the flow.
+pub fn load_for(model: &Model, set: &PictureConfig) -> Outcome<Prepared> {
+    let scaling = scaling_of(model)?;
+    let bits = u32::from(set.kept_bits());
+    if bits != scaling.bits {
+        return Err(Failure::input(format!(
+            "data {}: expected pictures of {} bits, as the flow sees them, got {bits}; set bits = {} (data.bits in a recipe)",
+            set.set, scaling.bits, scaling.bits
+        )));
+    }
+    let pictures = load_pictures(set)?;
+    check_shape(model, pictures.shape(), &pictures.source, "set")?;
+    let classes = class_names(model);
+    check_labels(&pictures, &classes)?;
+    let options = PictureOptions { flip: Some(false), range: scaling.range, class_conditional: !classes.is_empty() };
+    prepare(pictures, &PicturePlan { set: set.clone(), options }, classes)
+}
+
+/// All pictures of a folder, as a flow sees them.
+///
+/// # Errors
+/// As [`load_for`].
+pub fn load_folder(model: &Model, path: &Path) -> Outcome<Pictures> {
+    let scaling = scaling_of(model)?;
+    let event = model.flow.architecture().event;
+    if !std::fs::metadata(path).map_err(unreadable(path))?.is_dir() {
+        return Err(Failure::input(format!(
+            "--data {}: expected a folder of pictures, as the flow models pictures, got a file; give a folder, or set=NAME,path=FILE",
+            path.display()
+        )));
+    }
+    let config = PictureConfig {
+        bits: Some(scaling.bits as u8),
+        channels: if event[2] == 3 { Channels::Colour } else { Channels::Auto },
+        validation: 0.0,
+        test: 0.0,
+        ..PictureConfig::new(PictureSetName::Folder, path)
+    };
+    let set = load_pictures(&config).map_err(without_settings)?;
+    check_shape(model, set.shape(), &set.source, "folder")?;
+    let classes = class_names(model);
+    check_labels(&set, &classes)?;
+    let mut pixels = Vec::new();
+    let mut labels = Vec::new();
+    for part in [set.train, set.validation, set.test] {
+        labels.extend(renamed(part.labels.unwrap_or_default(), &set.classes, &classes));
+        pixels.extend(part.pixels);
+    }
+    let made = Pictures::new(pixels, event, scaling)?;
+    Ok(if classes.is_empty() { made } else { made.with_labels(labels, classes.len())? })
+}
+
+/// How the flow sees pictures.
+///
+/// # Errors
+/// For a flow over a table.
+pub fn scaling_of(model: &Model) -> Outcome<PictureScaling> {
+    model.pictures.ok_or_else(|| Failure::input("the flow models rows of a table, not pictures; give a table"))
+}
+
+/// The classes that condition a flow over pictures; none for a flow without.
+pub fn class_names(model: &Model) -> Vec<String> {
+    let (count, names) = (model.flow.architecture().context, &model.facts.context_columns);
+    if names.len() == count { names.clone() } else { (0..count).map(|class| class.to_string()).collect() }
+}
+
+/// `32x32x3`.
+pub fn shown_shape([height, width, channels]: [usize; 3]) -> String {
+    format!("{height}x{width}x{channels}")
+}
+
+fn check_shape(model: &Model, got: [usize; 3], source: &str, way: &str) -> Outcome<()> {
+    let wanted = model.flow.architecture().event;
+    if wanted == got {
+        return Ok(());
+    }
+    let mut settings = Vec::new();
+    if wanted[..2] != got[..2] {
+        settings.push(match wanted[0] == wanted[1] {
+            true => format!("resize = {}", wanted[0]),
+            false => format!("resize = [{}, {}]", wanted[0], wanted[1]),
+        });
+    }
+    if wanted[2] != got[2] {
+        settings.push(format!("channels = {}", wanted[2]));
+    }
+    let settings = settings.join(" and ");
+    let remedy = match way {
+        "set" => format!("set {settings} (under [data] in a recipe)"),
+        _ => format!("convert them, or give --data set=folder,path=... with {settings}"),
+    };
+    Err(Failure::input(format!(
+        "{source}: expected pictures of {}, as the flow models, got {}; {remedy}",
+        shown_shape(wanted),
+        shown_shape(got)
+    )))
+}
+
+/// Refuse labels that the flow does not know, and their lack.
+fn check_labels(set: &PictureSet, classes: &[String]) -> Outcome<()> {
+    if classes.is_empty() {
+        return Ok(());
+    }
+    if set.classes.is_empty() {
+        return Err(Failure::input(format!(
+            "{}: the flow is conditioned on {} classes, and these pictures have no labels; sort them into one folder per class ({})",
+            set.source,
+            classes.len(),
+            short(classes)
+        )));
+    }
+    match set.classes.iter().find(|class| !classes.contains(class)) {
+        Some(class) => Err(Failure::input(format!(
+            "{}: has the class `{class}`, and the flow knows {}; call the classes as the flow does",
+            set.source,
+            short(classes)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The first names of a list.
+pub fn short(names: &[String]) -> String {
+    let more = names.len().saturating_sub(12);
+    let tail = if more > 0 { format!(", and {more} more") } else { String::new() };
+    names[..names.len() - more].join(", ") + &tail
+}
+
+/// Labels by the classes' places in another list of the same names.
+fn renamed(labels: Vec<u32>, from: &[String], to: &[String]) -> Vec<u32> {
+    let place = |label: u32| from.get(label as usize).and_then(|name| to.iter().position(|other| other == name));
+    labels.into_iter().map(|label| place(label).unwrap_or_default() as u32).collect()
+}
+
+/// A reader's error without the advice that only a recipe can follow.
+pub fn without_settings(error: DataError) -> Failure {
+    match error {
+        DataError::Malformed { path, expected, got, remedy } if remedy.contains("on_error") => {
+            let remedy = "replace the file, or leave it out".to_string();
+            DataError::Malformed { path, expected, got, remedy }.into()
+        }
+        DataError::Malformed { path, expected, got, remedy } if remedy.contains("`resize`") => {
+            let remedy = "bring all pictures to one size".to_string();
+            DataError::Malformed { path, expected, got, remedy }.into()
+        }
+        other => other.into(),
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.to_path_buf();
+    move |source| DataError::Io { path, action: "read", source }.into()
+}
+
+/// Convert a set whose labels, where `classes` has any, are among these.
+fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Outcome<Prepared> {
+    let scaling = plan.scaling();
+    let event = set.shape();
     let every: Vec<u64> = [&set.train, &set.validation, &set.test].map(marks).to_vec();
     let split = SplitFacts {
         set: plan.set.set.to_string(),
@@ -82,21 +258,22 @@ pub fn load(plan: &PicturePlan) -> Outcome<Prepared> {
     let part = |pictures: flowstill_data::Pictures| -> Outcome<Pictures> {
         let labels = pictures.labels;
         let made = Pictures::new(pictures.pixels, event, scaling)?;
-        match (classes, labels) {
-            (0, _) => Ok(made),
-            (_, labels) => Ok(made.with_labels(labels.unwrap_or_default(), classes)?),
+        match classes.len() {
+            0 => Ok(made),
+            count => Ok(made.with_labels(renamed(labels.unwrap_or_default(), &set.classes, &classes), count)?),
         }
     };
+    let training =
+        TrainingData { train: part(set.train)?.flipped(plan.flip()).into(), validation: part(set.validation)?.into() };
+    let test = part(set.test)?.into();
     Ok(Prepared {
         names: Vec::new(),
-        context_names: if classes > 0 { set.classes.clone() } else { Vec::new() },
-        standardization: Standardization::identity(event[2], classes),
-        training: TrainingData {
-            train: part(set.train)?.flipped(plan.flip()).into(),
-            validation: part(set.validation)?.into(),
-        },
-        test: part(set.test)?.into(),
-        pictures: Some(PictureFacts { event, scaling, classes }),
+        standardization: Standardization::identity(event[2], classes.len()),
+        training,
+        test,
+        pictures: Some(PictureFacts { event, scaling, classes: classes.len() }),
+        own_splits: set.own_splits,
+        context_names: classes,
         source: set.source,
         steps: set.steps,
         split,

@@ -13,6 +13,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub struct Progress {
     label: String,
     quiet: bool,
+    unit: &'static str,
     bar: Option<ProgressBar>,
     begun: Instant,
     first: u64,
@@ -28,6 +29,7 @@ impl Progress {
         Self {
             label: label.into(),
             quiet,
+            unit: "nats",
             bar: None,
             begun: now,
             first: 0,
@@ -35,6 +37,12 @@ impl Progress {
             loss: f64::NAN,
             validation: None,
         }
+    }
+
+    /// The unit of the losses: bits per dimension for pictures, nats else.
+    pub fn of_pictures(mut self, pictures: bool) -> Self {
+        self.unit = if pictures { "bits/dim" } else { "nats" };
+        self
     }
 
     /// Take an event, and answer whether the training shall go on.
@@ -127,6 +135,6 @@ impl Progress {
         let validation = self.validation.map(|nll| format!(", validation {nll:.4}")).unwrap_or_default();
         let left = total.saturating_sub(step) as f64 / rate.max(1e-9);
         let left = if left > 0.0 && left < 1e7 { format!(", {left:.0} s left") } else { String::new() };
-        format!("loss {:.4}{validation} nats, {rate:.1} steps/s{left}", self.loss)
+        format!("loss {:.4}{validation} {}, {rate:.1} steps/s{left}", self.loss, self.unit)
     }
 }

@@ -61,13 +61,24 @@ impl Sheet {
         (height, width, out)
     }
 
-    /// Write it as a PNG.
+    /// Add the rows of another sheet of pictures of the same shape.
+    pub fn append(&mut self, other: Sheet) {
+        self.rows.extend(other.rows);
+    }
+
+    /// Rows so far.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Write it as a PNG, and give its height and width in pixels.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Outcome<()> {
+    pub fn write(&self, path: &Path) -> Outcome<[usize; 2]> {
         let (height, width, pixels) = self.paint();
-        Ok(write_png(path, &pixels, [height, width, self.event[2]])?)
+        write_png(path, &pixels, [height, width, self.event[2]])?;
+        Ok([height, width])
     }
 }
 

@@ -149,6 +149,15 @@ pub fn check_names(model: &Model, data: &convert::Prepared) -> Outcome<()> {
 /// # Errors
 /// Unknown keys with the nearest known one.
 pub fn data_config(text: &str) -> Outcome<DataConfig> {
+    let (source, table) = typed(text)?;
+    source.read(&[], table)
+}
+
+/// The same as a table of TOML, whatever set it names.
+///
+/// # Errors
+/// What is no `KEY=VALUE`.
+pub fn typed(text: &str) -> Outcome<(Source, toml::Table)> {
     let mut sets = Vec::new();
     if text.starts_with("set=") {
         for part in parts(text) {
@@ -160,7 +169,7 @@ pub fn data_config(text: &str) -> Outcome<DataConfig> {
     }
     let source = Source::option("--data", sets);
     let table = source.table()?;
-    source.read(&[], table)
+    Ok((source, table))
 }
 
 /// The text between commas that stand outside brackets and quotes.

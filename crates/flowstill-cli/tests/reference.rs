@@ -14,7 +14,8 @@ fn the_reference_is_what_the_command_says() {
     }
     let kept = std::fs::read_to_string(&path).expect("docs/cli.md");
     assert_eq!(kept, told, "write it again: flowstill reference > docs/cli.md");
-    for command in ["quickstart", "train", "distill", "compare", "evaluate", "score", "sample", "inspect", "data check"]
+    for command in
+        ["quickstart", "train", "distill", "compare", "evaluate", "score", "sample", "sheet", "inspect", "data check"]
     {
         assert!(told.contains(&format!("## `flowstill {command}`")), "{command}");
     }

@@ -18,6 +18,7 @@ fn fixtures(folder: &Path) {
     put("syntax.toml", &common::TINY.replace("[train]", "[train"));
     put("weights.toml", &common::TINY.replace("ilkd = 0.1", "ilkd = 0.1\nskd = 0.9"));
     put("no-student.toml", &common::TINY.split("[student]").next().unwrap_or_default().replace("tiny", "no-student"));
+    put("digits.toml", common::DIGITS);
     put("two.csv", "a,b\n1,2\n3,4\n5,6.5\n");
     put("nan.csv", "1,2,3,4,5,6\n1,2,NaN,4,5,6\n");
     let flow = std::fs::read(common::trained()).expect("a trained flow");
@@ -27,6 +28,7 @@ fn fixtures(folder: &Path) {
     let last = flipped.len() - 10;
     flipped[last] ^= 4;
     std::fs::write(folder.join("flipped.safetensors"), flipped).expect("a fixture is written");
+    std::fs::copy(common::digits(), folder.join("digits.safetensors")).expect("a fixture is written");
     put("foreign.safetensors", "not a tensor in sight, and long enough to be read as one");
 }
 

@@ -1,9 +1,11 @@
-//! `flowstill data`: list, check and describe tables.
+//! `flowstill data`: list, check and describe tables; those of pictures go on in a room of their own.
 
+use super::data_pictures;
 use crate::args::Data;
 use crate::failure::{Failure, Outcome};
+use crate::picture_data::picture_config;
 use crate::{convert, out, suggest, tables};
-use flowstill_data::{SetName, check, sets};
+use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
 use flowstill_metrics::{Align, text_table};
 use serde_json::json;
 use std::path::Path;
@@ -29,7 +31,7 @@ fn list(as_json: bool) -> Outcome<()> {
                 "licence": set.licence, "files": files,
             })
         });
-        return out::print_json(&json!({ "sets": all.collect::<Vec<_>>() }));
+        return out::print_json(&json!({ "sets": all.collect::<Vec<_>>(), "picture_sets": data_pictures::listed() }));
     }
     let unknown = |number: usize| if number == 0 { "-".to_string() } else { number.to_string() };
     let rows: Vec<Vec<String>> = sets()
@@ -49,12 +51,16 @@ fn list(as_json: bool) -> Outcome<()> {
         };
         text.push_str(&format!("  {:10} {files} ({})\n", set.name.to_string(), set.licence));
     }
-    out::print(&text)
+    out::print(&(text + "\n" + &data_pictures::list()))
 }
 
 fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
+    if let Ok(name) = set.parse::<PictureSetName>() {
+        return data_pictures::check(name, path, as_json);
+    }
+    let pictures = PictureSetName::ALL.map(PictureSetName::as_str);
     let name: SetName = set.parse().map_err(|error: flowstill_data::DataError| {
-        match suggest::nearest(set, SetName::ALL.map(SetName::as_str)) {
+        match suggest::nearest(set, SetName::ALL.map(SetName::as_str).into_iter().chain(pictures)) {
             Some(near) => Failure::input(format!("data check: no set `{set}`; did you mean `{near}`?")),
             None => error.into(),
         }
@@ -89,6 +95,14 @@ fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
 }
 
 fn describe(text: &str, as_json: bool) -> Outcome<()> {
+    if Path::new(text).is_dir() {
+        return data_pictures::describe(&PictureConfig::new(PictureSetName::Folder, text), as_json);
+    }
+    if text.starts_with("set=")
+        && let Some(config) = picture_config(text)?
+    {
+        return data_pictures::describe(&config, as_json);
+    }
     let data = convert::load(&tables::data_config(text)?)?;
     let rows = [data.training.train.len(), data.training.validation.len(), data.test.len()];
     let scales = &data.standardization;

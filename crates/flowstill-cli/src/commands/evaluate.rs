@@ -4,6 +4,7 @@ use crate::args::{Evaluate, Split};
 use crate::failure::{Failure, Outcome};
 use crate::judge::{JudgeConfig, judge};
 use crate::leak::{self, Typed};
+use crate::picture_data::picture_config;
 use crate::{device, out, tables};
 use flowstill::file;
 use flowstill::model::Model;
@@ -12,6 +13,11 @@ use std::path::Path;
 
 pub(super) fn run(args: &Evaluate) -> Outcome<()> {
     let model = file::load(&args.flow, &device::current())?;
+    if model.pictures.is_some() {
+        return super::evaluate_pictures::run(args, &model);
+    }
+    let given = [("draws", args.draws.is_some()), ("features", args.features.is_some())];
+    super::refuse_options(&given, "the flow models rows of a table, and this goes with pictures")?;
     let (rows, data) = rows(args, &model)?;
     if rows.len() < 2 {
         return Err(Failure::input(format!("{data}: expected at least 2 rows to evaluate on, got {}", rows.len())));
@@ -89,14 +95,29 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
         (Some(path), _) => match crate::plan::Plan::new(&crate::recipe::read_file(path, Vec::new())?)?.data {
             crate::plan::DataPlan::Table(config) => *config,
             crate::plan::DataPlan::Pictures(_) => {
-                return Err(Failure::input("--recipe: its data are pictures, and the flow models a table"));
+                let message =
+                    "--recipe: its data are pictures, and the flow models rows of a table; give a recipe over a table";
+                return Err(Failure::input(message));
             }
         },
-        (None, Some(text)) if text.starts_with("set=") => tables::data_config(text)?,
+        (None, Some(text)) if text.starts_with("set=") => {
+            if picture_config(text).is_ok_and(|config| config.is_some()) {
+                return Err(Failure::input(format!(
+                    "--data {text}: names a set of pictures, and the flow models rows of a table; give a table, or set=NAME of one"
+                )));
+            }
+            tables::data_config(text)?
+        }
         (None, text) => {
             let path = Path::new(text.as_deref().unwrap_or_default());
+            if path.is_dir() {
+                return Err(Failure::input(format!(
+                    "--data {}: is a folder, and the flow models rows of a table; give the table's file",
+                    path.display()
+                )));
+            }
             let raw = tables::read_for(model, path)?;
-            leak::tell_whole_table(&model.facts, path);
+            leak::tell_whole(&model.facts, path);
             return Ok((standardised(model, &raw, path)?, path.display().to_string()));
         }
     };

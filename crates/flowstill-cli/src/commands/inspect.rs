@@ -2,9 +2,12 @@
 
 use crate::args::Inspect;
 use crate::failure::Outcome;
+use crate::picture_data::{class_names, is_picture_set, shown_shape};
 use crate::{device, out};
 use flowstill::Parameters;
 use flowstill::file::{self, FORMAT_VERSION, SplitFacts};
+use flowstill::model::Model;
+use flowstill::pictures::{PictureScaling, Range};
 use serde_json::json;
 
 pub(super) fn run(args: &Inspect) -> Outcome<()> {
@@ -15,7 +18,7 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
     if args.json {
         let tensors = model.flow.params();
         let tensors = tensors.iter().map(|(name, param)| json!({ "name": name, "shape": param.shape() }));
-        return out::print_json(&json!({
+        let mut value = json!({
             "file": args.flow.display().to_string(),
             "bytes": bytes,
             "format_version": FORMAT_VERSION,
@@ -25,31 +28,73 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
             "log_det_of_standardization_nats": model.standardization.log_det(),
             "facts": facts,
             "tensors": tensors.collect::<Vec<_>>(),
-        }));
+        });
+        if let Some(scaling) = model.pictures {
+            let [height, width, channels] = architecture.event;
+            value["pictures"] = json!({
+                "height": height, "width": width, "channels": channels, "bits": scaling.bits, "range": scaling.range,
+                "levels": architecture.levels.len(), "latents": model.flow.latent_events(), "classes": class_names(&model),
+            });
+            value["validation_bits_per_dim"] = facts.validation_nll.into();
+        }
+        return out::print_json(&value);
     }
-    let validation = facts.validation_nll.map_or("-".into(), |nll| format!("{nll:.4} nats (standardised data)"));
+    let unit = if model.pictures.is_some() { "bits/dim" } else { "nats (standardised data)" };
+    let validation = facts.validation_nll.map_or("-".into(), |nll| format!("{nll:.4} {unit}"));
     let list = |names: &[String]| if names.is_empty() { "-".to_string() } else { names.join(", ") };
-    let lines = [
+    let mut lines = vec![
         ("flow", facts.flow.clone()),
         ("role", facts.role.clone()),
         ("parameters", parameters.to_string()),
         ("steps of the flow", architecture.steps().to_string()),
-        ("columns", format!("{}: {}", model.columns(), list(&facts.columns))),
-        ("conditioned on", list(&facts.context_columns)),
         ("base density", json!(architecture.base)["kind"].as_str().unwrap_or("-").to_string()),
         ("trained on", facts.data.clone()),
         ("split", facts.split.as_ref().map_or("-".into(), split)),
         ("training", format!("seed {}, {} steps, {} skipped", facts.seed, facts.steps, facts.skipped)),
         ("validation nll", validation),
-        ("standardisation", format!("adds {:.4} nats to a standardised log-density", model.standardization.log_det())),
         ("file", format!("{bytes} bytes, format {FORMAT_VERSION}, written by flowstill {}", facts.flowstill)),
     ];
-    out::print(&lines.map(|(name, value)| format!("{name:18} {value}\n")).concat())
+    match model.pictures {
+        None => {
+            lines.splice(
+                4..4,
+                [
+                    ("columns", format!("{}: {}", model.columns(), list(&facts.columns))),
+                    ("conditioned on", list(&facts.context_columns)),
+                ],
+            );
+            let adds = format!("adds {:.4} nats to a standardised log-density", model.standardization.log_det());
+            lines.insert(lines.len() - 1, ("standardisation", adds));
+        }
+        Some(scaling) => {
+            let classes = class_names(&model);
+            let classes =
+                if classes.is_empty() { "-".into() } else { format!("{}: {}", classes.len(), list(&classes)) };
+            lines.splice(4..4, pictures(&model, scaling).into_iter().chain([("classes", classes)]));
+        }
+    }
+    out::print(&lines.iter().map(|(name, value)| format!("{name:18} {value}\n")).collect::<String>())
+}
+
+/// What a flow over pictures sees, and where it leaves its latents.
+fn pictures(model: &Model, scaling: PictureScaling) -> [(&'static str, String); 3] {
+    let [h, w, c] = model.flow.architecture().event;
+    let range = match scaling.range {
+        Range::Centred => "centred: -1/2 to 1/2".to_string(),
+        Range::Logit { alpha } => format!("logit, alpha {alpha}"),
+    };
+    let latents: Vec<String> = model.flow.latent_events().iter().map(|event| shown_shape(*event)).collect();
+    [
+        ("pictures", format!("height {h}, width {w}, channels {c}, {} bits", scaling.bits)),
+        ("range", range),
+        ("levels", format!("{}: latents of {}", latents.len(), latents.join(", "))),
+    ]
 }
 
 /// Which rows the flow learned from.
 fn split(split: &SplitFacts) -> String {
     let limit = split.limit_rows.map(|rows| format!(", at most {rows} to learn from")).unwrap_or_default();
     let SplitFacts { seed, test, validation, rows, .. } = split;
-    format!("{rows} rows, seed {seed}, test part {test}, validation part {validation}{limit}")
+    let what = if is_picture_set(&split.set) { "pictures" } else { "rows" };
+    format!("{rows} {what}, seed {seed}, test part {test}, validation part {validation}{limit}")
 }

@@ -2,22 +2,29 @@
 
 mod compare;
 mod data;
+mod data_pictures;
 mod distill;
 mod evaluate;
+mod evaluate_pictures;
 mod inspect;
 mod quickstart;
 mod reference;
 mod sample;
+mod sample_pictures;
 mod score;
+mod score_pictures;
+mod sheet;
 mod train;
 
 use crate::args::{Cli, Command, Device, RecipeArgs};
 use crate::failure::{Failure, Outcome, one_line};
 use crate::overrides::Override;
+use crate::picture_data::{class_names, short};
 use crate::plan::Plan;
 use crate::{interrupt, out};
 use clap::Parser;
 use clap::error::ErrorKind;
+use flowstill::model::Model;
 use flowstill_data::DataError;
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -48,6 +55,7 @@ pub fn run() -> Outcome<()> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Sheet(args) => sheet::run(&args, cli.quiet),
         Command::Inspect(args) => inspect::run(&args),
         Command::Data(command) => data::run(&command),
         Command::Completions(args) => reference::completions(args.shell),
@@ -183,6 +191,28 @@ fn quoted(name: &str) -> String {
         true => format!("\"{}\"", name.replace('"', "\"\"")),
         false => name.to_string(),
     }
+}
+
+/// Refuse options that mean nothing here; `why` begins with what the flow is.
+fn refuse_options(given: &[(&str, bool)], why: &str) -> Outcome<()> {
+    match given.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Failure::input(format!("--{name}: {why}; leave it out"))),
+        None => Ok(()),
+    }
+}
+
+/// The class of a flow over pictures that `typed` names or numbers.
+fn class_of(model: &Model, typed: &str) -> Outcome<u32> {
+    let classes = class_names(model);
+    if classes.is_empty() {
+        return Err(Failure::input("--class: this flow is not conditioned on classes; leave it out"));
+    }
+    let named = classes.iter().position(|class| class == typed);
+    let found = named.or_else(|| typed.parse().ok().filter(|class| *class < classes.len()));
+    found.map(|class| class as u32).ok_or_else(|| {
+        let last = classes.len() - 1;
+        Failure::input(format!("--class: no class `{typed}`; use 0 to {last}, or one of {}", short(&classes)))
+    })
 }
 
 /// Refuse to write over a file that is read.

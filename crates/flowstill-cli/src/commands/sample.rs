@@ -12,6 +12,12 @@ pub(super) fn run(args: &Sample) -> Outcome<()> {
         refuse_same(args.out.as_deref(), context)?;
     }
     let model = file::load(&args.flow, &device::current())?;
+    if model.pictures.is_some() {
+        return super::sample_pictures::run(args, &model);
+    }
+    if args.class.is_some() {
+        return Err(Failure::input("--class: the flow models rows of a table, and has no classes; leave it out"));
+    }
     let wanted = Wanted::new(args, &model)?;
     let rows = wanted.rows()?;
     let names = |given: &[String], count: usize, prefix: &str| match given.len() == count {

@@ -49,6 +49,30 @@ samples = 200
 repetitions = 1
 "#;
 
+/// A recipe over the pictures that ship inside; trains in less than a second.
+pub const DIGITS: &str = r#"name = "digits"
+
+[data]
+set = "digits"
+
+[train]
+steps = 12
+batch = 32
+validate_every = 6
+checkpoint_every = 6
+validation_rows = 50
+
+[teacher]
+flow = { kind = "glow", levels = 2, steps = 2, hidden = 8 }
+
+[student]
+flow = { kind = "glow", levels = 2, steps = 1, hidden = 8 }
+
+[judge]
+samples = 0
+repetitions = 1
+"#;
+
 /// The command in `folder`.
 pub fn flowstill(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flowstill"));
@@ -101,4 +125,22 @@ pub fn trained() -> &'static Path {
         (folder, flow)
     });
     flow
+}
+
+/// A flow over the digits, trained once for all tests of a file.
+pub fn digits() -> &'static Path {
+    static TRAINED: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, flow) = TRAINED.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let flow = train_digits(folder.path(), &[]);
+        (folder, flow)
+    });
+    flow
+}
+
+/// Train `digits.toml` in `folder`, changed as `options` say; gives the flow's file.
+pub fn train_digits(folder: &Path, options: &[&str]) -> PathBuf {
+    std::fs::write(folder.join("digits.toml"), DIGITS).expect("the recipe is written");
+    let told = succeed(folder, &[&["train", "digits.toml", "--quiet"], options].concat());
+    folder.join(told.lines().last().expect("the flow's path"))
 }

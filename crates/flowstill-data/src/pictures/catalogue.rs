@@ -1,6 +1,7 @@
 //! List the picture sets, what their files look like, and check a folder against that.
 
 use super::config::PictureSetName;
+use super::folder::PASSED_OVER;
 use super::options::OnError;
 use crate::{PictureConfig, Result, load_pictures};
 
@@ -95,10 +96,12 @@ pub struct PictureReport {
     pub classes: Vec<(String, usize)>,
     /// The mean of each channel over the train pictures, from 0 to 2^bits - 1.
     pub channel_means: Vec<f64>,
-    /// The first file that was left out, and why.
+    /// The first file that was left out, and why; one that is named like a picture before any other.
     pub first_problem: Option<String>,
     /// How many files were left out.
     pub problems: usize,
+    /// How many of them are named like pictures and are no good ones.
+    pub broken: usize,
     /// Where the numbers differ from the published ones, in plain words; empty when they agree.
     pub differences: Vec<String>,
     /// What was done to the pictures.
@@ -126,6 +129,7 @@ pub fn check_pictures(config: &PictureConfig) -> Result<PictureReport> {
             differences.push(format!("expected pictures of {}, got {}", shown(info.shape), shown(data.shape())));
         }
     }
+    let is_broken = |line: &String| !line.ends_with(PASSED_OVER);
     let labelled = |label: usize| {
         let labels = data.train.labels.iter().flatten();
         labels.filter(|&&other| other as usize == label).count()
@@ -137,7 +141,8 @@ pub fn check_pictures(config: &PictureConfig) -> Result<PictureReport> {
         counts,
         classes: data.classes.iter().enumerate().map(|(label, name)| (name.clone(), labelled(label))).collect(),
         channel_means: data.train.channel_means(),
-        first_problem: data.skipped.first().cloned(),
+        first_problem: data.skipped.iter().find(|line| is_broken(line)).or(data.skipped.first()).cloned(),
+        broken: data.skipped.iter().filter(|line| is_broken(line)).count(),
         problems: data.skipped.len(),
         differences,
         fingerprint: data.fingerprint(),

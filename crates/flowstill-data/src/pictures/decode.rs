@@ -8,7 +8,7 @@ use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits};
 
 use super::config::MAX_SIDE;
 use super::raster::Raster;
-use crate::{DataError, Result};
+use crate::{DataError, Pictures, Result};
 
 /// The largest picture decoded, in pixels: a 67-megapixel photograph.
 const MAX_PIXELS: u64 = 1 << 26;
@@ -26,6 +26,16 @@ pub(super) fn decode(path: &Path) -> Result<Raster> {
     }
     let bytes = std::fs::read(path).map_err(DataError::io(path, "read"))?;
     parse(path, &bytes)
+}
+
+/// Reads one PNG or JPEG file as it is: one picture of one channel, or three if the file has colour. Palettes, 16 bits, transparency
+/// and the orientation of photographs are treated as [`load_pictures`](crate::load_pictures) does.
+///
+/// # Errors
+/// [`DataError::Io`] for a file that is not there, [`DataError::Malformed`] for one that is no whole picture.
+pub fn read_picture(path: impl AsRef<Path>) -> Result<Pictures> {
+    let Raster { pixels, height, width, channels } = decode(path.as_ref())?;
+    Pictures::new(pixels, [height, width, channels])
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Raster> {

@@ -9,6 +9,9 @@ use crate::{DataError, Result};
 /// Folders inside folders are followed this far.
 const DEPTH: usize = 8;
 
+/// Said of a file that is none; every other reason to leave a file out is a fault of it.
+pub(super) const PASSED_OVER: &str = "passed over, as its ending is no picture's";
+
 /// Endings taken for pictures. Other formats' are among them, so that their files are named and not overlooked.
 const ENDINGS: [&str; 15] =
     ["png", "jpg", "jpeg", "jpe", "jfif", "bmp", "gif", "tif", "tiff", "webp", "avif", "heic", "ppm", "pgm", "tga"];
@@ -91,7 +94,7 @@ impl Found {
                 let class = class.filter(|_| below.next().is_some());
                 files.push((file, class));
             } else {
-                skipped.push(format!("{}: passed over, as its ending is no picture's", file.display()));
+                skipped.push(format!("{}: {PASSED_OVER}", file.display()));
             }
         })?;
         if files.is_empty() {
@@ -139,6 +142,18 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 fn is_picture(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     ENDINGS.contains(&ending.as_str())
+}
+
+/// The picture files below a folder in the order of their paths, or the one file that `path` is.
+///
+/// # Errors
+/// [`DataError::Io`] for a path that is not there, [`DataError::Malformed`] for a folder without picture files.
+pub fn picture_files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    let path = path.as_ref();
+    match std::fs::metadata(path).map_err(DataError::io(path, "read"))?.is_dir() {
+        true => Ok(Found::below(path, &mut Vec::new())?.files.into_iter().map(|(file, _)| file).collect()),
+        false => Ok(vec![path.to_path_buf()]),
+    }
 }
 
 /// Whether anything below `path` is named like a picture.

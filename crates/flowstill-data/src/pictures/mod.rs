@@ -19,7 +19,9 @@ mod write;
 
 pub use catalogue::{PictureReport, PictureSetInfo, check_pictures, picture_sets};
 pub use config::{PictureConfig, PictureSetName};
+pub use decode::read_picture;
+pub use folder::picture_files;
 pub use options::{Channels, OnError, PictureSize};
 pub use set::{PictureSet, load_pictures};
 pub use store::Pictures;
-pub use write::write_png;
+pub use write::{write_picture_array, write_png};

@@ -29,6 +29,8 @@ pub struct PictureSet {
     pub skipped: Vec<String>,
     /// Where the pictures come from.
     pub source: String,
+    /// Whether the validation and the test split came with the set, and were not cut from its train pictures.
+    pub own_splits: [bool; 2],
 }
 
 impl PictureSet {
@@ -95,6 +97,7 @@ pub fn load_pictures(config: &PictureConfig) -> Result<PictureSet> {
         steps.push(format!("left out {} files, the first: {first}", skipped.len()));
     }
     steps.extend(Fit::new(config).steps());
+    let own_splits = [validation.is_some(), test.is_some()];
     let bits = config.kept_bits();
     if bits < 8 {
         steps.push(format!("kept the top {bits} of 8 bits: values 0 to {}", (1u32 << bits) - 1));
@@ -107,7 +110,7 @@ pub fn load_pictures(config: &PictureConfig) -> Result<PictureSet> {
         let remedy = "give more pictures, or smaller `validation` and `test` parts";
         return Err(DataError::malformed(path, "at least 1 usable train picture", got, remedy));
     }
-    Ok(PictureSet { train, validation, test, bits, classes, steps, skipped, source: origin })
+    Ok(PictureSet { train, validation, test, bits, classes, steps, skipped, source: origin, own_splits })
 }
 
 /// Which pictures make up train, validation and test, and in what order.

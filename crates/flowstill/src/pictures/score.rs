@@ -95,6 +95,22 @@ impl Model {
     /// # Errors
     /// [`Error::Config`] for a temperature below 0 or a model without pictures, [`Error::Shape`] for labels that do not fit.
     pub fn sample_pictures(&self, count: usize, seed: u64, temperature: f64, labels: &[u32]) -> Result<Vec<u8>> {
+        self.sample_pictures_from(0, count, seed, temperature, labels)
+    }
+
+    /// Draw `count` pictures from picture `first`, a multiple of [`chunk_of`] the dimensions, of those that [`Model::sample_pictures`] draws
+    /// by the same seed: a part of a draw that is too long to be held. `labels` are those of these pictures.
+    ///
+    /// # Errors
+    /// As [`Model::sample_pictures`]; [`Error::Config`] for another `first`.
+    pub fn sample_pictures_from(
+        &self,
+        first: usize,
+        count: usize,
+        seed: u64,
+        temperature: f64,
+        labels: &[u32],
+    ) -> Result<Vec<u8>> {
         if !(temperature >= 0.0 && temperature.is_finite()) {
             let problem = format!("{temperature}");
             return Err(Error::config("temperature", problem, "use 0 or more; 1 samples the density, 0 its middle"));
@@ -107,11 +123,14 @@ impl Model {
         }
         let (dimensions, device) = (self.flow.architecture().dimensions(), self.flow.device());
         let chunk = chunk_of(dimensions);
+        if !first.is_multiple_of(chunk) {
+            return Err(Error::config("first picture", format!("{first}"), format!("use a multiple of {chunk}")));
+        }
         let mut out = Vec::new();
         for (index, start) in (0..count).step_by(chunk).enumerate() {
             let end = (start + chunk).min(count);
             let context = (classes > 0).then(|| one_hot(&labels[start..end], classes, &device));
-            let mut rng = random::stream(seed, "sample", index as u64);
+            let mut rng = random::stream(seed, "sample", (first / chunk + index) as u64);
             let noise = self.flow.draw_noise(end - start, &mut rng);
             let latents = self.flow.latents_from_noise(&noise, temperature);
             out.extend(self.pictures_of(&latents, context.as_ref())?);
