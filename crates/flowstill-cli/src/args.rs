@@ -84,6 +84,16 @@ pub enum Device {
     Gpu,
 }
 
+impl Device {
+    /// As recipes write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
 /// `quickstart`
 #[derive(Args, Debug)]
 pub struct Quickstart {
@@ -174,6 +184,9 @@ pub struct Evaluate {
     /// Samples for the two-sample tests, 0 for none
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub samples: usize,
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu")]
+    pub device: Device,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,
@@ -197,6 +210,9 @@ pub struct Score {
     pub flow: PathBuf,
     /// The table: .csv, .npy, .parquet and others; its columns are found by name, or taken in order if they have no names
     pub file: PathBuf,
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu")]
+    pub device: Device,
     /// The file to write, .csv, .npy or .parquet [default: CSV on standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -219,6 +235,9 @@ pub struct Sample {
     /// A table of conditioning values, for a flow that has a context
     #[arg(long, value_name = "FILE")]
     pub context: Option<PathBuf>,
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu")]
+    pub device: Device,
     /// The file to write, .csv, .npy or .parquet [default: CSV on standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

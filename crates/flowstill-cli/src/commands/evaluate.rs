@@ -11,6 +11,7 @@ use flowstill::train::Rows;
 use std::path::Path;
 
 pub(super) fn run(args: &Evaluate) -> Outcome<()> {
+    device::choose(args.device.name())?;
     let model = file::load(&args.flow, &device::current())?;
     let (rows, data) = rows(args, &model)?;
     if rows.len() < 2 {

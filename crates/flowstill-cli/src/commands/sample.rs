@@ -11,6 +11,7 @@ pub(super) fn run(args: &Sample) -> Outcome<()> {
     if let Some(context) = &args.context {
         refuse_same(args.out.as_deref(), context)?;
     }
+    device::choose(args.device.name())?;
     let model = file::load(&args.flow, &device::current())?;
     let wanted = Wanted::new(args, &model)?;
     let rows = wanted.rows()?;

@@ -8,6 +8,7 @@ use flowstill::file;
 
 pub(super) fn run(args: &Score) -> Outcome<()> {
     refuse_same(args.out.as_deref(), &args.file)?;
+    device::choose(args.device.name())?;
     let model = file::load(&args.flow, &device::current())?;
     let raw = tables::read_for(&model, &args.file)?;
     let densities = model
