@@ -74,7 +74,8 @@ mod compiled {
             other => unreachable!("{other} is not one of GPU_BACKENDS"),
         };
         let fault = |problem: &str| {
-            let remedy = "check its driver, build with another backend (wgpu, vulkan, metal, cuda, rocm), or use the cpu";
+            let remedy =
+                "check its driver, build with another backend (wgpu, vulkan, metal, cuda, rocm), or use the cpu";
             Err(Error::config("device gpu", format!("{problem} by {backend}"), remedy))
         };
         // Burn panics where a driver fails.

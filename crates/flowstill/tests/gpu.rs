@@ -118,8 +118,7 @@ fn every_bijector_agrees_with_the_cpu() {
         common::cast(layer.as_mut(), DType::F32);
         let batch = case.batch(5);
         for way in Way::BOTH {
-            let (cpu, gpu) =
-                (run(layer.as_ref(), way, &batch, &device::cpu()), run(layer.as_ref(), way, &batch, &gpu));
+            let (cpu, gpu) = (run(layer.as_ref(), way, &batch, &device::cpu()), run(layer.as_ref(), way, &batch, &gpu));
             let values = difference(&gpu.values, &cpu.values).max(difference(&gpu.log_dets, &cpu.log_dets));
             assert_eq!(gpu.gradients.len(), cpu.gradients.len(), "{case:?}");
             let gradients = gpu.gradients.iter().zip(&cpu.gradients).map(|((_, g), (_, c))| difference(g, c));
@@ -142,7 +141,10 @@ fn every_bijector_agrees_with_the_cpu() {
 const PICTURE_FLOWS: [(&str, &str); 5] = [
     ("glow", r#"{"kind":"glow","levels":2,"steps":2,"hidden":6}"#),
     ("glow plain", r#"{"kind":"glow","levels":2,"steps":1,"hidden":6,"split":{"kind":"standard"},"lu":false}"#),
-    ("glow spline", r#"{"kind":"glow","levels":1,"steps":2,"hidden":6,"transform":{"kind":"rational_quadratic","bins":4}}"#),
+    (
+        "glow spline",
+        r#"{"kind":"glow","levels":1,"steps":2,"hidden":6,"transform":{"kind":"rational_quadratic","bins":4}}"#,
+    ),
     ("glow learned top", r#"{"kind":"glow","levels":2,"steps":1,"hidden":6,"base":{"kind":"diagonal_normal"}}"#),
     ("realnvp", r#"{"kind":"realnvp","levels":2,"steps":2,"hidden":[6]}"#),
 ];
@@ -257,7 +259,10 @@ fn whole_flows_agree_with_the_cpu() {
                 difference(&gpu.2, &cpu.2),
                 difference(&gpu.3, &cpu.3),
             ];
-            println!("{name:24} context {context}: density, samples, their density, gradients {worst:.1e?}; round trip {:.1e}, on the CPU {:.1e}", gpu.4, cpu.4);
+            println!(
+                "{name:24} context {context}: density, samples, their density, gradients {worst:.1e?}; round trip {:.1e}, on the CPU {:.1e}",
+                gpu.4, cpu.4
+            );
             assert!(worst[..3].iter().all(|d| *d < 5e-4) && worst[3] < 2e-3, "{name}, context {context}: {worst:?}");
             assert!(gpu.4 < 5e-4, "{name}, context {context}: round trip {}", gpu.4);
         }
@@ -293,7 +298,10 @@ fn trainings_go_the_way_they_go_on_the_cpu() {
             (validations(&trained), begun.elapsed().as_secs_f64())
         });
         let apart = difference(&gpu.0, &cpu.0);
-        println!("{name}: {:.4?} on the CPU, {:.4?}, {apart:.1e} apart; {:.1} s and {:.1} s", cpu.0, gpu.0, cpu.1, gpu.1);
+        println!(
+            "{name}: {:.4?} on the CPU, {:.4?}, {apart:.1e} apart; {:.1} s and {:.1} s",
+            cpu.0, gpu.0, cpu.1, gpu.1
+        );
         assert!(gpu.0.last() < gpu.0.first(), "{name}: 20 steps learn something");
         assert!(apart < 5e-3, "{name}: {apart}");
     }
@@ -308,8 +316,14 @@ fn a_student_learns_from_its_teacher() {
         ("maf", TABLE_FLOWS[1].1, r#"{"kind":"maf","blocks":1,"hidden":[4],"norm":"batch"}"#, false),
     ] {
         for skd_form in [SkdForm::Inverse, SkdForm::Cycle] {
-            let settings =
-                DistillConfig { ilkd: 0.1, skd: 0.1, pool: 128, alignment: AlignmentConfig::Ends, skd_form, ..DistillConfig::default() };
+            let settings = DistillConfig {
+                ilkd: 0.1,
+                skd: 0.1,
+                pool: 128,
+                alignment: AlignmentConfig::Ends,
+                skd_form,
+                ..DistillConfig::default()
+            };
             let [cpu, gpu] = [device::cpu(), gpu.clone()].map(|device| {
                 let teacher = moved(teacher, picture, 0, 3).to_device(&device);
                 let untrained = Flow::new(&assemble(student, picture, 0), 7, &device).expect("a valid flow");
