@@ -87,6 +87,16 @@ pub enum Device {
     Gpu,
 }
 
+impl Device {
+    /// As recipes write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
 /// `quickstart`
 #[derive(Args, Debug)]
 pub struct Quickstart {
@@ -198,6 +208,9 @@ pub struct Evaluate {
     /// The temperature of the samples that are compared [default: 1]
     #[arg(long, value_name = "T", requires = "features", allow_negative_numbers = true)]
     pub temperature: Option<f64>,
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu")]
+    pub device: Device,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,
@@ -222,6 +235,9 @@ pub struct Score {
     /// The table: .csv, .npy, .parquet and others; its columns are found by name, or taken in order if they have no names. Or, for a flow over
     /// pictures, a picture or a folder of them
     pub file: PathBuf,
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu")]
+    pub device: Device,
     /// The file to write, .csv, .npy or .parquet, for pictures .csv [default: CSV on standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -250,6 +266,9 @@ pub struct Sample {
     /// A table of conditioning values, for a flow that has a context
     #[arg(long, value_name = "FILE")]
     pub context: Option<PathBuf>,
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", value_enum, default_value = "cpu")]
+    pub device: Device,
     /// The class to draw, by name or number, for a class-conditional flow over pictures [default: the classes in turn]
     #[arg(long, value_name = "K", conflicts_with = "context")]
     pub class: Option<String>,

@@ -115,7 +115,7 @@ pub fn load_data(plan: &Plan, teacher: Option<&Model>, quiet: bool) -> Outcome<P
 /// # Errors
 /// What any model reports; finished models stay, and the next call goes on from there.
 pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
-    crate::device::check(&plan.device)?;
+    crate::device::choose(&plan.device)?;
     plan.student()?;
     let given = match (&plan.teacher, &plan.teacher_file) {
         (None, Some(path)) => Some(file::load(path, &crate::device::current())?),

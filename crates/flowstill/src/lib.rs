@@ -10,6 +10,7 @@ mod param;
 pub mod base;
 pub mod bijectors;
 pub mod conditioners;
+pub mod device;
 pub mod distill;
 mod error;
 pub mod file;

@@ -19,7 +19,7 @@ fn teaches_nothing(config: &DistillConfig) -> bool {
 
 pub(super) fn run(args: &Distill, quiet: bool) -> Outcome<()> {
     let plan = plan(&args.path, overrides(&args.recipe, &[], args.seed))?;
-    device::check(&plan.device)?;
+    device::choose(&plan.device)?;
     let student = match &args.variant {
         Some(name) => plan.variant(name)?,
         None => plan.distilled.as_ref().ok_or_else(|| missing(&plan.name, "student"))?,

@@ -12,6 +12,7 @@ use flowstill::train::Rows;
 use std::path::Path;
 
 pub(super) fn run(args: &Evaluate) -> Outcome<()> {
+    device::choose(args.device.name())?;
     let model = file::load(&args.flow, &device::current())?;
     if model.pictures.is_some() {
         return super::evaluate_pictures::run(args, &model);

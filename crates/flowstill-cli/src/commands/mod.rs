@@ -16,7 +16,7 @@ mod score_pictures;
 mod sheet;
 mod train;
 
-use crate::args::{Cli, Command, Device, RecipeArgs};
+use crate::args::{Cli, Command, RecipeArgs};
 use crate::failure::{Failure, Outcome, one_line};
 use crate::overrides::Override;
 use crate::picture_data::{class_names, short};
@@ -89,7 +89,7 @@ fn overrides(args: &RecipeArgs, seeds: &[u64], seed: Option<u64>) -> Vec<Overrid
         all.push(Override::new(&["data", "path"], data.to_string_lossy().into_owned()));
     }
     if let Some(device) = args.device {
-        all.push(Override::new(&["device"], if device == Device::Cpu { "cpu" } else { "gpu" }));
+        all.push(Override::new(&["device"], device.name()));
     }
     if !seeds.is_empty() {
         let seeds: Vec<Value> =

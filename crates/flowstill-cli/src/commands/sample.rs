@@ -11,6 +11,7 @@ pub(super) fn run(args: &Sample) -> Outcome<()> {
     if let Some(context) = &args.context {
         refuse_same(args.out.as_deref(), context)?;
     }
+    device::choose(args.device.name())?;
     let model = file::load(&args.flow, &device::current())?;
     if model.pictures.is_some() {
         return super::sample_pictures::run(args, &model);

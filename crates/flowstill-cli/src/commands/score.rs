@@ -8,6 +8,7 @@ use flowstill::file;
 
 pub(super) fn run(args: &Score) -> Outcome<()> {
     refuse_same(args.out.as_deref(), &args.file)?;
+    device::choose(args.device.name())?;
     let model = file::load(&args.flow, &device::current())?;
     if model.pictures.is_some() {
         return score_pictures::run(args, &model);

@@ -11,7 +11,7 @@ use std::path::Path;
 
 pub(super) fn run(args: &Train, quiet: bool) -> Outcome<()> {
     let plan = plan(&args.path, overrides(&args.recipe, &[], args.seed))?;
-    device::check(&plan.device)?;
+    device::choose(&plan.device)?;
     let model = match args.model {
         Which::Teacher => plan.teacher.as_ref().ok_or_else(|| missing(&plan.name, TEACHER))?,
         Which::Student => plan.student()?,

@@ -94,9 +94,9 @@ impl Flow {
         self.memory
     }
 
-    /// The device that holds the weights; the default CPU device for a flow without any.
+    /// The device that holds the weights; the CPU for a flow without any.
     pub fn device(&self) -> Device {
-        self.params().first().map_or_else(Device::default, |(_, param)| param.flat().device().without_autodiff())
+        self.params().first().map_or_else(crate::device::cpu, |(_, param)| param.flat().device().without_autodiff())
     }
 
     /// The number of values an optimiser moves.
