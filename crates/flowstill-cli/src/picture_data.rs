@@ -4,7 +4,7 @@ use crate::convert::{PictureFacts, Prepared};
 use crate::failure::{Failure, Outcome};
 use flowstill::file::SplitFacts;
 use flowstill::model::Standardization;
-use flowstill::pictures::{PictureScaling, Pictures, Range};
+use flowstill::pictures::{Dequantization, PictureScaling, Pictures, Range};
 use flowstill::train::TrainingData;
 use flowstill_data::{PictureConfig, PictureSetName, load_pictures};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct PictureOptions {
     pub range: Range,
     /// Conditions the flow on the class, for a set with labels; default no.
     pub class_conditional: bool,
+    /// Where the noise comes from that makes pixels continuous, for the teacher and the plain student: `"uniform"`, or
+    /// `{ variational = { steps = 4, hidden = 32 } }`, learned beside the flow; default uniform. Distilled students: `distill.dequantization`.
+    pub dequantization: Dequantization,
 }
 
 /// Which pictures, and what the flow sees of them.
@@ -96,7 +99,7 @@ pub fn load(plan: &PicturePlan) -> Outcome<Prepared> {
             validation: part(set.validation)?.into(),
         },
         test: part(set.test)?.into(),
-        pictures: Some(PictureFacts { event, scaling, classes }),
+        pictures: Some(PictureFacts { event, scaling, classes, dequantization: plan.options.dequantization }),
         source: set.source,
         steps: set.steps,
         split,

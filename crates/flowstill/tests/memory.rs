@@ -42,6 +42,7 @@ fn batch(flow: &Flow, rows: usize, seed: u64) -> Batch {
         x: random::normal_tensor([rows, h, w, c], &mut rng, &device) * 0.5,
         context: (context > 0).then(|| random::normal_tensor([rows, context], &mut rng, &device)),
         log_dets: Vec::new(),
+        pixels: None,
     }
 }
 
