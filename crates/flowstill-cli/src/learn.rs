@@ -80,7 +80,7 @@ pub fn preflight(plan: &ModelPlan, data: &Prepared, teacher: Option<&Flow>) -> O
 fn dequantizer(plan: &ModelPlan, data: &Prepared) -> Outcome<Option<VariationalDequantizer>> {
     let (None, Some(pictures)) = (&plan.distill, &data.pictures) else { return Ok(None) };
     let Dequantization::Variational(config) = &pictures.dequantization else { return Ok(None) };
-    let device = crate::device::current()?;
+    let device = crate::device::current();
     Ok(Some(VariationalDequantizer::new(config, pictures.event, plan.train.seed, &device)?))
 }
 

@@ -72,7 +72,7 @@ fn a_new_one_is_the_uniform_noise_of_the_batch() {
         dequantizer.initialize(&batch).expect("fits");
         let drawn = dequantizer.draw(&batch).expect("fits");
         assert!(to_f64(drawn.log_q).iter().all(|log_q| log_q.abs() < 1e-5), "uniform, within rounding");
-        assert!(worst(drawn.x, batch.x.clone()) < 2e-6, "the noise that the batch has anyway");
+        assert!(worst(drawn.x, batch.x.clone()) < 1e-5, "the noise that the batch has anyway");
         let applied = dequantizer.apply(&batch).expect("fits");
         assert!(applied.log_dets.iter().zip(&batch.log_dets).all(|(a, b)| (a - b).abs() < 2e-3));
     }
