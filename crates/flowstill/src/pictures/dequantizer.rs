@@ -2,6 +2,7 @@
 
 use super::examples::PixelBatch;
 use super::probit::normal_of_uniform;
+use crate::bijectors::permute::invert;
 use crate::bijectors::{Bijector, BijectorConfig, Chain, CouplingConfig, Mask, Squeeze, Univariate, build_all};
 use crate::conditioners::{Activation, ConditionerConfig};
 use crate::shape::sum_event;
@@ -64,7 +65,7 @@ impl VariationalConfig {
 /// ```
 /// `g` runs over the squeezed picture, channels `[v | y]`: each affine coupling sees the picture's channels and half of the noise's, and moves the
 /// other half; its log-scales are bounded as in every coupling. The normal distribution function `Phi` stands in the place of the paper's sigmoid,
-/// so that a new one, whose couplings are the identity, is the uniform noise, within rounding: training starts from the bound of uniform dequantisation. `eps` is
+/// so that a new one, whose couplings are the identity, is exactly the uniform noise: training starts from the bound of uniform dequantisation. `eps` is
 /// `Phi^-1` of the uniform noise that a batch carries anyway, so noise follows from (seed, step) as ever.
 ///
 /// Source: Flow++ (Ho et al. 2019), section 3.1; Hoogeboom, Cohen and Tomczak 2020 for the bound. Classes do not condition `q`; the bound
@@ -209,16 +210,9 @@ impl VariationalDequantizer {
 }
 
 /// Couplings on `[picture 4c | noise 4c]`; between them the noise's channels are reversed and dealt out by turns, so that rows, columns and diagonals of
-/// a 2x2 block condition each other.
+/// a 2x2 block condition each other. At the end they stand as they did.
 fn layers(config: &VariationalConfig, channels: usize) -> Vec<BijectorConfig> {
     let four = 4 * channels;
-    let order = |step: usize| -> Vec<usize> {
-        let noise: Vec<usize> = match step % 2 {
-            1 => (0..four).rev().collect(),
-            _ => (0..four).step_by(2).chain((1..four).step_by(2)).collect(),
-        };
-        (0..four).chain(noise.into_iter().map(|channel| four + channel)).collect()
-    };
     let coupling = BijectorConfig::Coupling(CouplingConfig {
         channels: 2 * four,
         mask: Mask::Below(four + four / 2),
@@ -226,10 +220,21 @@ fn layers(config: &VariationalConfig, channels: usize) -> Vec<BijectorConfig> {
         conditioner: ConditionerConfig::Conv { hidden: config.hidden, activation: Activation::default() },
         context: 0,
     });
-    (0..config.steps)
-        .flat_map(|step| {
-            let turn = (step > 0).then(|| BijectorConfig::Permute { indices: order(step) });
-            turn.into_iter().chain([coupling.clone()])
-        })
-        .collect()
+    let turn = |step: usize| -> Vec<usize> {
+        let noise: Vec<usize> = match step % 2 {
+            1 => (0..four).rev().collect(),
+            _ => (0..four).step_by(2).chain((1..four).step_by(2)).collect(),
+        };
+        (0..four).chain(noise.into_iter().map(|channel| four + channel)).collect()
+    };
+    // Where each channel came from.
+    let mut order: Vec<usize> = (0..2 * four).collect();
+    let mut layers = vec![coupling.clone()];
+    for step in 1..config.steps {
+        let indices = turn(step);
+        order = indices.iter().map(|&channel| order[channel]).collect();
+        layers.extend([BijectorConfig::Permute { indices }, coupling.clone()]);
+    }
+    layers.push(BijectorConfig::Permute { indices: invert(&order) });
+    layers
 }
