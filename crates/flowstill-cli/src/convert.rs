@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use flowstill::file::SplitFacts;
 use flowstill::model::Standardization;
-use flowstill::pictures::PictureScaling;
+use flowstill::pictures::{Dequantization, PictureScaling};
 use flowstill::train::{Examples, Rows, TrainingData};
 use flowstill_data::{DataConfig, Dataset, Matrix};
 
@@ -16,6 +16,8 @@ pub struct PictureFacts {
     pub scaling: PictureScaling,
     /// Classes that condition the flow; 0 for none.
     pub classes: usize,
+    /// Where the noise comes from that makes them continuous, for models that learn from data alone.
+    pub dequantization: Dequantization,
 }
 
 /// A data set on the library's side of the border.

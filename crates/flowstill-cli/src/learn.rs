@@ -9,11 +9,12 @@ use crate::plan::ModelPlan;
 use crate::progress::Progress;
 use crate::report::{Report, Row};
 use crate::{describe, interrupt, pictures};
-use flowstill::distill::{DistillConfig, Distillation, prepare_student};
+use flowstill::distill::{DistillConfig, Distillation, SharedNoise, prepare_student};
 use flowstill::file::{self, TrainingFacts};
 use flowstill::flows::Flow;
 use flowstill::model::Model;
-use flowstill::train::{NegativeLogLikelihood, Objective, RunFolder, train};
+use flowstill::pictures::{Dequantization, VariationalDequantizer};
+use flowstill::train::{NegativeLogLikelihood, Objective, RunFolder, VariationalNll, train};
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
@@ -66,12 +67,32 @@ pub fn build(plan: &ModelPlan, data: &Prepared, teacher: Option<&Flow>) -> Outco
 /// As [`build`], and what the alignment reports.
 pub fn preflight(plan: &ModelPlan, data: &Prepared, teacher: Option<&Flow>) -> Outcome<()> {
     let (flow, _) = build(plan, data, teacher)?;
+    dequantizer(plan, data)?;
     if let (Some(config), Some(teacher)) = (&plan.distill, teacher) {
         // The pool of samples is the costly part, and of no use before the teacher is trained.
         let config = DistillConfig { pool: 0, ..config.clone() };
         Distillation::new(teacher, &flow, &config, plan.train.seed, plan.train.batch)?;
     }
     Ok(())
+}
+
+/// The new dequantiser of a model that learns from data alone; none where noise is uniform.
+fn dequantizer(plan: &ModelPlan, data: &Prepared) -> Outcome<Option<VariationalDequantizer>> {
+    let (None, Some(pictures)) = (&plan.distill, &data.pictures) else { return Ok(None) };
+    let Dequantization::Variational(config) = &pictures.dequantization else { return Ok(None) };
+    let device = crate::device::current();
+    Ok(Some(VariationalDequantizer::new(config, pictures.event, plan.train.seed, &device)?))
+}
+
+/// A student that is to see its teacher's noise does.
+fn with_noise(made: Distillation, config: &DistillConfig, teacher: &Model) -> Outcome<Distillation> {
+    match (config.dequantization, &teacher.dequantizer) {
+        (SharedNoise::Uniform, _) => Ok(made),
+        (SharedNoise::Teacher, Some(dequantizer)) => Ok(made.with_dequantizer(dequantizer)?),
+        (SharedNoise::Teacher, None) => Err(Failure::input(
+            "distill.dequantization: the teacher draws uniform noise; use \"uniform\", or train it with pictures.dequantization = { variational = {} }",
+        )),
+    }
 }
 
 impl Workshop<'_> {
@@ -95,16 +116,20 @@ impl Workshop<'_> {
         let mut progress = Progress::new(label, self.quiet).of_pictures(self.data.pictures.is_some());
         let teacher_flow = teacher.map(|model| &model.flow);
         let (flow, mut notes) = build(plan, self.data, teacher_flow)?;
-        let mut objective: Box<dyn Objective> = match (&plan.distill, teacher_flow) {
+        let mut objective: Box<dyn Objective> = match (&plan.distill, teacher) {
             (Some(config), Some(teacher)) => {
-                let made = Distillation::new(teacher, &flow, config, plan.train.seed, plan.train.batch)?;
+                let made = Distillation::new(&teacher.flow, &flow, config, plan.train.seed, plan.train.batch)?;
+                let made = with_noise(made, config, teacher)?;
                 notes.extend(made.notes().iter().cloned());
                 Box::new(made)
             }
             (Some(_), None) => {
                 return Err(Failure::run(format!("{label}: distillation without a teacher; report this bug")));
             }
-            (None, _) => Box::new(NegativeLogLikelihood),
+            (None, _) => match dequantizer(plan, self.data)? {
+                Some(dequantizer) => Box::new(VariationalNll::new(dequantizer)),
+                None => Box::new(NegativeLogLikelihood),
+            },
         };
         notes.iter().for_each(|note| progress.say(&format!("{label}: {note}")));
         let mut events = |event: &_| progress.event(event);
@@ -128,6 +153,7 @@ impl Workshop<'_> {
             flow: trained.flow,
             standardization: self.data.standardization.clone(),
             pictures: self.data.pictures.as_ref().map(|pictures| pictures.scaling),
+            dequantizer: trained.dequantizer,
             facts,
         };
         file::save(&model, &run.flow())?;
@@ -211,19 +237,26 @@ impl Workshop<'_> {
 
     /// What a finished model must agree with to be taken as it is, the teacher aside.
     fn identity(&self, plan: &ModelPlan) -> Outcome<String> {
+        let describe = |error| Failure::run(format!("cannot describe the run: {error}"));
         let parts = (&self.fingerprint, &plan.flow, &plan.train, &plan.distill);
-        serde_json::to_string(&parts).map_err(|error| Failure::run(format!("cannot describe the run: {error}")))
+        let mut identity = serde_json::to_string(&parts).map_err(describe)?;
+        let noise = self.data.pictures.as_ref().map(|pictures| pictures.dequantization).unwrap_or_default();
+        if plan.distill.is_none() && noise != Dequantization::Uniform {
+            identity += &serde_json::to_string(&noise).map_err(describe)?;
+        }
+        Ok(identity)
     }
 }
 
 /// What ties a report to its flow.
 fn fingerprint(model: &Model) -> String {
-    format!("{:016x}", model.flow.fingerprint())
+    let noise = model.dequantizer.as_ref().map(|dequantizer| format!("-{:016x}", dequantizer.fingerprint()));
+    format!("{:016x}{}", model.flow.fingerprint(), noise.unwrap_or_default())
 }
 
 fn teacher_identity(plan: &ModelPlan, teacher: Option<&Model>) -> String {
     let teacher = plan.distill.as_ref().and(teacher);
-    teacher.map(|model| format!(" teacher {:016x}", model.flow.fingerprint())).unwrap_or_default()
+    teacher.map(|model| format!(" teacher {}", fingerprint(model))).unwrap_or_default()
 }
 
 fn foreign(folder: &Path) -> Failure {

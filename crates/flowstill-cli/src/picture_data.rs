@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::tables;
 use flowstill::file::SplitFacts;
 use flowstill::model::{Model, Standardization};
-use flowstill::pictures::{PictureScaling, Pictures, Range};
+use flowstill::pictures::{Dequantization, PictureScaling, Pictures, Range};
 use flowstill::train::TrainingData;
 use flowstill_data::{Channels, DataError, PictureConfig, PictureSet, PictureSetName, load_pictures};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct PictureOptions {
     pub range: Range,
     /// Conditions the flow on the class, for a set with labels; default no.
     pub class_conditional: bool,
+    /// Where the noise comes from that makes pixels continuous, for the teacher and the plain student: `"uniform"`, or
+    /// `{ variational = { steps = 4, hidden = 32 } }`, learned beside the flow; default uniform. Distilled students: `distill.dequantization`.
+    pub dequantization: Dequantization,
 }
 
 /// Which pictures, and what the flow sees of them.
@@ -100,7 +103,12 @@ pub fn load_for(model: &Model, set: &PictureConfig) -> Outcome<Prepared> {
     check_shape(model, pictures.shape(), &pictures.source, "set")?;
     let classes = class_names(model);
     check_labels(&pictures, &classes)?;
-    let options = PictureOptions { flip: Some(false), range: scaling.range, class_conditional: !classes.is_empty() };
+    let options = PictureOptions {
+        flip: Some(false),
+        range: scaling.range,
+        class_conditional: !classes.is_empty(),
+        ..PictureOptions::default()
+    };
     prepare(pictures, &PicturePlan { set: set.clone(), options }, classes)
 }
 
@@ -271,7 +279,12 @@ fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Outcome
         standardization: Standardization::identity(event[2], classes.len()),
         training,
         test,
-        pictures: Some(PictureFacts { event, scaling, classes: classes.len() }),
+        pictures: Some(PictureFacts {
+            event,
+            scaling,
+            classes: classes.len(),
+            dequantization: plan.options.dequantization,
+        }),
         own_splits: set.own_splits,
         context_names: classes,
         source: set.source,

@@ -8,6 +8,7 @@ use crate::source::Source;
 use crate::suggest;
 use flowstill::distill::DistillConfig;
 use flowstill::flows::FlowConfig;
+use flowstill::pictures::Dequantization;
 use flowstill::train::TrainConfig;
 use flowstill_data::DataConfig;
 use serde::Serialize;
@@ -74,6 +75,9 @@ fn data(read: &Read) -> Outcome<DataPlan> {
         options: source.read(&["pictures"], recipe.pictures.clone())?,
     };
     plan.scaling().check().map_err(|error| source.fault(&path(&["pictures"]), error.to_string()))?;
+    if let Dequantization::Variational(config) = &plan.options.dequantization {
+        config.check().map_err(|error| source.fault(&path(&["pictures", "dequantization"]), error.to_string()))?;
+    }
     Ok(DataPlan::Pictures(Box::new(plan)))
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::recipe::{read_file, read_text};
 use crate::resolved::resolved;
+use flowstill::distill::SharedNoise;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -72,6 +73,23 @@ fn a_resolved_plan_means_the_same() {
         let parts = |plan: &ModelPlan| (plan.role.clone(), plan.flow.clone(), plan.train.clone(), plan.distill.clone());
         assert_eq!(parts(one), parts(other));
     }
+}
+
+#[test]
+fn learned_noise_survives_in_a_resolved_plan() {
+    let text = "name = \"r\"\n[data]\nset = \"digits\"\n[pictures]\ndequantization = { variational = { hidden = 8 } }\n\
+        [student]\nflow = { kind = \"glow\" }\n[distill]\ndequantization = \"teacher\"\n\
+        [[compare.variants]]\nname = \"a\"\ndequantization = \"uniform\"\n[[compare.variants]]\nname = \"b\"\n";
+    let plan = planned(text, &[]).unwrap();
+    let noise = |plan: &Plan| {
+        let all = plan.variants.iter().filter_map(|variant| variant.distill.as_ref());
+        all.map(|config| config.dequantization).collect::<Vec<_>>()
+    };
+    assert_eq!(noise(&plan), [SharedNoise::Uniform, SharedNoise::Teacher]);
+    let again = planned(&resolved(&plan).unwrap(), &[]).unwrap();
+    assert_eq!((&again.data, &again.distilled, noise(&again)), (&plan.data, &plan.distilled, noise(&plan)));
+    let error = planned(&text.replace("hidden = 8", "steps = 0"), &[]).unwrap_err();
+    assert!(error.contains("r.toml:5") && error.contains("dequantization.variational.steps"), "{error}");
 }
 
 #[test]

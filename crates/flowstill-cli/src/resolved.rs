@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::plan::{DataPlan, ModelPlan, Plan};
+use flowstill::distill::DistillConfig;
 use serde::Serialize;
 use std::path::PathBuf;
 use toml::{Table, Value};
@@ -41,12 +42,12 @@ pub fn resolved(plan: &Plan) -> Outcome<String> {
         out.insert("student".into(), part(plain)?.into());
     }
     if let Some(distill) = plan.distilled.as_ref().and_then(|model| model.distill.as_ref()) {
-        out.insert("distill".into(), value(distill)?);
+        out.insert("distill".into(), distillation(distill)?.into());
     }
     let mut variants = Vec::new();
     for variant in &plan.variants {
         let mut table = Table::from_iter([("name".to_string(), Value::String(variant.role.clone()))]);
-        if let Some(Value::Table(distill)) = variant.distill.as_ref().map(value).transpose()? {
+        if let Some(distill) = variant.distill.as_ref().map(distillation).transpose()? {
             table.extend(distill);
         }
         if variant.differs.is_some() {
@@ -63,6 +64,13 @@ pub fn resolved(plan: &Plan) -> Outcome<String> {
     }
     out.insert("judge".into(), value(&judge)?);
     toml::to_string(&out).map_err(|error| Failure::run(format!("cannot write the recipe: {error}")))
+}
+
+/// With the noise spelt out, which is left unsaid where it is uniform: a variant's may stand over another one in `[distill]`.
+fn distillation(config: &DistillConfig) -> Outcome<Table> {
+    let Value::Table(mut table) = value(config)? else { return Ok(Table::new()) };
+    table.insert("dequantization".into(), value(&config.dequantization)?);
+    Ok(table)
 }
 
 fn value(config: &impl Serialize) -> Outcome<Value> {

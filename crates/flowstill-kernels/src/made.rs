@@ -142,8 +142,7 @@ impl Inverse {
                 (first, Block::new(layer, &(first..end).collect::<Vec<_>>(), known_before[degree]))
             });
             hidden.push(Hidden { width: layer.degrees.len(), blocks: blocks.collect() });
-            known_before =
-                (0..=features).map(|degree| layer.degrees.partition_point(|own| *own <= degree)).collect();
+            known_before = (0..=features).map(|degree| layer.degrees.partition_point(|own| *own <= degree)).collect();
         }
         assert_eq!(last.weight.len(), known_before[features] * last.degrees.len(), "weights of the last layer");
         let raw = (1..=features).map(|feature| {

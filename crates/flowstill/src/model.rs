@@ -2,7 +2,7 @@
 
 use crate::file::TrainingFacts;
 use crate::flows::{Architecture, Flow};
-use crate::pictures::PictureScaling;
+use crate::pictures::{PictureScaling, VariationalDequantizer};
 use crate::shape::table_to_batch;
 use crate::{Error, Result, random, to_f32};
 use burn::tensor::{Tensor, TensorData};
@@ -87,6 +87,8 @@ pub struct Model {
     pub standardization: Standardization,
     /// How pixels become the flow's values, for a flow over pictures; its standardisation is then the identity.
     pub pictures: Option<PictureScaling>,
+    /// What draws the noise that makes pixels continuous; uniform noise without one. Sampling does not need it.
+    pub dequantizer: Option<VariationalDequantizer>,
     /// How it came to be.
     pub facts: TrainingFacts,
 }

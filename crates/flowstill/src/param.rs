@@ -157,6 +157,14 @@ pub trait Parameters {
     }
 }
 
+/// A number that changes whenever a saved value does.
+pub(crate) fn fingerprint(parameters: &impl Parameters) -> u64 {
+    let saved = parameters.params().into_iter().filter(|(_, param)| param.role() != Role::Constant);
+    saved.flat_map(|(_, param)| param.values()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, value| {
+        (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// Join two parts of a tensor's name.
 pub fn join(path: &str, name: &str) -> String {
     match (path.is_empty(), name.is_empty()) {

@@ -49,6 +49,7 @@ fn batch(rows: usize, columns: usize, context: usize, seed: u64) -> Batch {
         x: random::normal_tensor([rows, 1, 1, columns], &mut rng, &device),
         context: (context > 0).then(|| random::normal_tensor([rows, context], &mut rng, &device)),
         log_dets: Vec::new(),
+        pixels: None,
     }
 }
 

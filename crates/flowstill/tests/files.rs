@@ -25,6 +25,7 @@ fn model(json: &str, context: usize) -> Model {
         flow,
         standardization,
         pictures: None,
+        dequantizer: None,
         facts: TrainingFacts { role: "teacher".into(), seed: 7, ..TrainingFacts::default() },
     }
 }

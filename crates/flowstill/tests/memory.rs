@@ -8,7 +8,10 @@ use flowstill::{Parameters, random, to_f64};
 
 const FLOWS: [(&str, [usize; 3]); 6] = [
     (r#"{"kind":"glow","levels":2,"steps":2,"hidden":6,"base":{"kind":"diagonal_normal"}}"#, [4, 8, 3]),
-    (r#"{"kind":"glow","levels":2,"steps":2,"hidden":6,"transform":{"kind":"additive"},"split":{"kind":"standard"}}"#, [4, 4, 1]),
+    (
+        r#"{"kind":"glow","levels":2,"steps":2,"hidden":6,"transform":{"kind":"additive"},"split":{"kind":"standard"}}"#,
+        [4, 4, 1],
+    ),
     (r#"{"kind":"realnvp","levels":2,"steps":2,"hidden":[6]}"#, [4, 4, 2]),
     (r#"{"kind":"glow","steps":3,"hidden":8,"layers":3}"#, [1, 1, 5]),
     (r#"{"kind":"maf","blocks":2,"hidden":[8],"order":"reverse"}"#, [1, 1, 4]),
@@ -39,6 +42,7 @@ fn batch(flow: &Flow, rows: usize, seed: u64) -> Batch {
         x: random::normal_tensor([rows, h, w, c], &mut rng, &device) * 0.5,
         context: (context > 0).then(|| random::normal_tensor([rows, context], &mut rng, &device)),
         log_dets: Vec::new(),
+        pixels: None,
     }
 }
 
@@ -48,7 +52,9 @@ fn gradients(flow: &Flow, loss: &Tensor<1>) -> Vec<(String, Vec<f64>)> {
 
 fn gradients_in(flow: &Flow, grads: &Gradients) -> Vec<(String, Vec<f64>)> {
     let params = flow.params().into_iter().filter(|(_, param)| param.is_trainable());
-    params.map(|(name, param)| (name, param.flat().grad(grads).map(to_f64).unwrap_or_else(|| vec![0.0; param.len()]))).collect()
+    params
+        .map(|(name, param)| (name, param.flat().grad(grads).map(to_f64).unwrap_or_else(|| vec![0.0; param.len()])))
+        .collect()
 }
 
 fn assert_close(a: &[(String, Vec<f64>)], b: &[(String, Vec<f64>)], tolerance: f64, what: &str) {
@@ -87,7 +93,11 @@ fn likelihoods_samples_and_their_gradients_agree() {
                 let other = run(memory);
                 let what = format!("{text} {memory:?} with {context} conditioning values");
                 assert!((other.0 - nll).abs() < 1e-5 * (1.0 + nll.abs()), "{what}: {} is not {nll}", other.0);
-                assert!((other.1 - sampled).abs() < 1e-5 * (1.0 + sampled.abs()), "{what}: {} is not {sampled}", other.1);
+                assert!(
+                    (other.1 - sampled).abs() < 1e-5 * (1.0 + sampled.abs()),
+                    "{what}: {} is not {sampled}",
+                    other.1
+                );
                 assert_close(&forward, &other.2, 2e-3, &what);
                 assert_close(&inverse, &other.3, 2e-3, &format!("{what}, inverse"));
             }

@@ -289,6 +289,7 @@ fn model(flow: Flow, scaling: PictureScaling) -> Model {
         flow,
         standardization: Standardization::identity(channels, context),
         pictures: Some(scaling),
+        dequantizer: None,
         facts: TrainingFacts::default(),
     }
 }

@@ -27,6 +27,8 @@ pub enum Mask {
     CheckerboardEven,
     /// Positions whose row and column have an odd sum condition.
     CheckerboardOdd,
+    /// Channels below this one condition, the others are transformed: a first part of the state that is never moved (a picture beside its noise).
+    Below(usize),
 }
 
 impl Mask {
@@ -48,6 +50,7 @@ impl Mask {
             Mask::SecondHalf => i >= channels.div_ceil(2),
             Mask::Even => i % 2 == 0,
             Mask::Odd => i % 2 == 1,
+            Mask::Below(first) => i < *first,
             Mask::CheckerboardEven | Mask::CheckerboardOdd => true,
         };
         if self.is_spatial() {
@@ -85,6 +88,12 @@ impl CouplingConfig {
                 format!("{} channel", self.channels),
                 "a coupling needs at least 2",
             ));
+        }
+        if let Mask::Below(first) = self.mask
+            && !(1..self.channels).contains(&first)
+        {
+            let problem = format!("below {first} of {} channels leaves nothing to condition or to move", self.channels);
+            return Err(Error::config("coupling.mask", problem, "use 1 to the number of channels less 1"));
         }
         self.transform.check("coupling.transform")?;
         self.conditioner.check("coupling.conditioner")
@@ -236,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_fused_map_equals_the_plain_one_with_its_gradients() {
-        for mask in [Mask::FirstHalf, Mask::SecondHalf, Mask::Even, Mask::Odd] {
+        for mask in [Mask::FirstHalf, Mask::SecondHalf, Mask::Even, Mask::Odd, Mask::Below(1)] {
             for channels in [2, 5, 12] {
                 let conditioner = ConditionerConfig::default();
                 let (mask, transform) = (mask.clone(), Univariate::default());

@@ -108,6 +108,23 @@ pub enum Inheritance {
     Last,
 }
 
+/// Where the noise that makes pictures continuous comes from while a student learns; teacher and student see the same values either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedNoise {
+    /// Uniform, whatever the picture.
+    #[default]
+    Uniform,
+    /// From the teacher's dequantiser, as it is; the student keeps it.
+    Teacher,
+}
+
+impl SharedNoise {
+    fn is_uniform(&self) -> bool {
+        *self == SharedNoise::Uniform
+    }
+}
+
 /// What distillation adds to the likelihood, which counts in nats for tables and in bits per dimension for pictures.
 ///
 /// ```text
@@ -153,6 +170,9 @@ pub struct DistillConfig {
     /// What the student takes over; default `auto`: on POWER students that started from teacher steps gained 0.19 nats, with GLOW (spread
     /// evenly) and with MAF (the last ones), see `recipes/power/RESULT.md`.
     pub inherit: Inheritance,
+    /// Noise of pictures; default `uniform`. `teacher` needs a teacher with a variational dequantiser.
+    #[serde(skip_serializing_if = "SharedNoise::is_uniform")]
+    pub dequantization: SharedNoise,
 }
 
 impl Default for DistillConfig {
@@ -175,6 +195,7 @@ impl Default for DistillConfig {
             projection: Projection::None,
             norm_control: 0.0,
             inherit: Inheritance::Auto,
+            dequantization: SharedNoise::Uniform,
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::alignment::{Pair, align, align_ends};
 use super::pool::{Draw, Pool, draw, row_indices, rows_within, select_noise};
 use super::projector::Projector;
-use super::{DistillConfig, Projection, SkdForm};
+use super::{DistillConfig, Projection, SharedNoise, SkdForm};
 use crate::flows::{Flow, Latents};
+use crate::pictures::VariationalDequantizer;
 use crate::train::{Batch, Loss, Objective};
 use crate::{Error, Result};
 use burn::tensor::Tensor;
@@ -24,6 +25,8 @@ pub struct Distillation {
     ends: Pair,
     projectors: Vec<Projector>,
     pool: Option<Pool>,
+    /// The teacher's, frozen: no parameter of the training.
+    dequantizer: Option<VariationalDequantizer>,
     seed: u64,
     notes: Vec<String>,
     identity: String,
@@ -102,20 +105,20 @@ impl Distillation {
             Projection::Linear => pairs.iter().map(projector).collect(),
         };
         let identity = format!("{}-{:016x}", serde_json::to_string(config).unwrap_or_default(), teacher.fingerprint());
-        let mut made =
-            Self {
-                teacher,
-                config: config.clone(),
-                student_marks: Marks::new(pairs.iter().map(|pair| pair.student)),
-                teacher_marks: Marks::new(pairs.iter().map(|pair| pair.teacher)),
-                pairs,
-                ends,
-                projectors,
-                pool: None,
-                seed,
-                notes,
-                identity,
-            };
+        let mut made = Self {
+            teacher,
+            config: config.clone(),
+            student_marks: Marks::new(pairs.iter().map(|pair| pair.student)),
+            teacher_marks: Marks::new(pairs.iter().map(|pair| pair.teacher)),
+            pairs,
+            ends,
+            projectors,
+            pool: None,
+            dequantizer: None,
+            seed,
+            notes,
+            identity,
+        };
         if made.needs_draws() && own.context == 0 && config.pool > 0 {
             let (pool, dropped) = Pool::new(&made.teacher, config, config.pool, made.noise_rows(batch), seed)?;
             if dropped > 0 {
@@ -127,6 +130,34 @@ impl Distillation {
             made.pool = Some(pool);
         }
         Ok(made)
+    }
+
+    /// Draw the noise of pictures from the teacher's dequantiser, for `dequantization = "teacher"`: it is drawn once, before either flow.
+    ///
+    /// # Errors
+    /// [`Error::Alignment`] for one of pictures of another shape.
+    pub fn with_dequantizer(mut self, dequantizer: &VariationalDequantizer) -> Result<Self> {
+        let (own, theirs) = (self.teacher.architecture().event, dequantizer.event());
+        if own != theirs {
+            let problem = format!("the dequantiser is for pictures of {theirs:?}, the teacher for {own:?}");
+            return Err(Error::alignment("distillation", problem, "use the teacher's own dequantiser"));
+        }
+        self.identity += &format!("-noise-{:016x}", dequantizer.fingerprint());
+        self.dequantizer = Some(dequantizer.clone().frozen());
+        Ok(self)
+    }
+
+    /// The batch as teacher and student see it.
+    fn seen(&self, batch: &Batch) -> Result<Option<Batch>> {
+        match (&self.dequantizer, self.config.dequantization) {
+            (Some(dequantizer), _) => dequantizer.apply(batch).map(Some),
+            (None, SharedNoise::Uniform) => Ok(None),
+            (None, SharedNoise::Teacher) => Err(Error::config(
+                "distill.dequantization",
+                "the teacher has no dequantiser to draw the noise",
+                "use uniform, or a teacher trained with variational dequantization",
+            )),
+        }
     }
 
     /// What was aligned, repaired or left out, a line each.
@@ -258,7 +289,13 @@ impl Distillation {
     }
 
     /// The mean distance between the teacher's states and what the student's blocks, inverted at the teacher's next state, make of them.
-    fn skd_trajectory(&self, student: &Flow, x: &Tensor<4>, teacher: &[Tensor<4>], context: Option<&Tensor<2>>) -> Tensor<1> {
+    fn skd_trajectory(
+        &self,
+        student: &Flow,
+        x: &Tensor<4>,
+        teacher: &[Tensor<4>],
+        context: Option<&Tensor<2>>,
+    ) -> Tensor<1> {
         let mut terms = Vec::new();
         let (mut from, mut before) = (0, x.clone());
         for pair in &self.pairs {
@@ -278,6 +315,8 @@ impl Distillation {
 impl Objective for Distillation {
     fn loss(&self, flow: &Flow, batch: &Batch, step: u64, total: u64) -> Result<Loss> {
         let config = &self.config;
+        let (given, seen) = (batch, self.seen(batch)?);
+        let batch = seen.as_ref().unwrap_or(given);
         let ramp = config.ramp(step, total);
         let context = batch.context.as_ref();
         let weight_of_nll = 1.0 - ramp * (1.0 - config.nll());
@@ -328,7 +367,8 @@ impl Objective for Distillation {
                 }
                 if config.teacher_samples > 0.0 {
                     let term = -flow.log_prob(draw.samples.clone(), draw.context.as_ref())?.mean();
-                    let term = batch.loss_of(flow, term);
+                    // The teacher's samples come without noise, hence without its density.
+                    let term = given.loss_of(flow, term);
                     add("teacher_samples", config.teacher_samples, term);
                 }
             }
@@ -338,5 +378,9 @@ impl Objective for Distillation {
 
     fn identity(&self) -> String {
         self.identity.clone()
+    }
+
+    fn dequantizer(&self) -> Option<&VariationalDequantizer> {
+        self.dequantizer.as_ref()
     }
 }

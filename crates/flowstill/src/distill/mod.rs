@@ -10,7 +10,7 @@ mod projector;
 
 pub use alignment::{Pair, align};
 pub use config::{
-    AlignmentConfig, Distance, DistillConfig, Inheritance, Mismatch, Projection, SkdForm, WeightSchedule,
+    AlignmentConfig, Distance, DistillConfig, Inheritance, Mismatch, Projection, SharedNoise, SkdForm, WeightSchedule,
 };
 pub use distiller::Distillation;
 pub use inherit::prepare_student;

@@ -3,7 +3,7 @@
 use super::{Store, StoredTensors};
 use crate::flows::{Architecture, Flow};
 use crate::model::{Model, Standardization};
-use crate::pictures::PictureScaling;
+use crate::pictures::{PictureScaling, VariationalConfig, VariationalDequantizer};
 use crate::{Error, Parameters, Result, Role};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,8 @@ use std::path::Path;
 pub const FORMAT_VERSION: u32 = 1;
 
 const KIND: &str = "flowstill-flow";
+/// Under this stand the tensors of the dequantiser.
+const DEQUANTIZER: &str = "dequantizer";
 
 /// What is known about how a flow came to be.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +73,8 @@ struct Document {
     standardization: Standardization,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pictures: Option<PictureScaling>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dequantizer: Option<VariationalConfig>,
     conventions: Conventions,
     facts: TrainingFacts,
 }
@@ -103,7 +107,9 @@ impl Default for Conventions {
 /// [`Error::Io`] if the file cannot be written; whatever stood there before is untouched then.
 pub fn save(model: &Model, path: &Path) -> Result<()> {
     let mut store = Store::default();
-    for (name, param) in model.flow.params().into_iter().filter(|(_, param)| param.role() != Role::Constant) {
+    let mut params = model.flow.params();
+    model.dequantizer.collect(DEQUANTIZER, &mut params);
+    for (name, param) in params.into_iter().filter(|(_, param)| param.role() != Role::Constant) {
         store.push(name, param.shape(), &param.values());
     }
     let mut facts = model.facts.clone();
@@ -112,6 +118,7 @@ pub fn save(model: &Model, path: &Path) -> Result<()> {
         architecture: model.flow.architecture().clone(),
         standardization: model.standardization.clone(),
         pictures: model.pictures,
+        dequantizer: model.dequantizer.as_ref().map(VariationalDequantizer::config),
         conventions: Conventions::default(),
         facts,
     };
@@ -127,7 +134,22 @@ pub fn load(path: &Path, device: &Device) -> Result<Model> {
     let mut flow = Flow::new(&document.architecture, 0, device).map_err(|error| {
         Error::file(path, format!("describes a flow that cannot be built ({error})"), "update flowstill")
     })?;
-    for (name, param) in flow.params_mut().into_iter().filter(|(_, param)| param.role() != Role::Constant) {
+    let mut dequantizer = match (&document.dequantizer, &document.pictures) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err(Error::file(path, "has a dequantiser for a flow over tables", "write the file again"));
+        }
+        (Some(config), Some(_)) => {
+            let made = VariationalDequantizer::new(config, flow.architecture().event, 0, device);
+            let unfit = |error| {
+                Error::file(path, format!("has a dequantiser that cannot be built ({error})"), "update flowstill")
+            };
+            Some(made.map_err(unfit)?)
+        }
+    };
+    let mut params = flow.params_mut();
+    dequantizer.collect_mut(DEQUANTIZER, &mut params);
+    for (name, param) in params.into_iter().filter(|(_, param)| param.role() != Role::Constant) {
         let shape = param.shape().to_vec();
         let values = tensors.take(path, &name, &shape)?;
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
@@ -147,5 +169,5 @@ pub fn load(path: &Path, device: &Device) -> Result<Model> {
         scaling.check().map_err(|error| Error::file(path, error.to_string(), "write the file again"))?;
     }
     let Document { standardization, pictures, facts, .. } = document;
-    Ok(Model { flow, standardization, pictures, facts })
+    Ok(Model { flow, standardization, pictures, dequantizer, facts })
 }

@@ -287,10 +287,7 @@ impl Flow {
 
     /// A number that changes whenever a saved value does; tells that a teacher stayed as it was.
     pub fn fingerprint(&self) -> u64 {
-        let saved = self.params().into_iter().filter(|(_, param)| param.role() != crate::Role::Constant);
-        saved.flat_map(|(_, param)| param.values()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, value| {
-            (hash ^ u64::from(value.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        crate::param::fingerprint(self)
     }
 
     /// Log-density in nats, `[batch]`.

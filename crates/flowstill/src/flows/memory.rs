@@ -72,7 +72,8 @@ pub(super) fn recomputed(
     let output = Tensor::cat(vec![flat(z), log_det], 0);
     let pullback = move |gradient: Tensor<1>| {
         let count = gradient.dims()[0] - shape[0];
-        let (g_z, g_log_det) = (gradient.clone().narrow(0, 0, count).reshape(shape), gradient.narrow(0, count, shape[0]));
+        let (g_z, g_log_det) =
+            (gradient.clone().narrow(0, 0, count).reshape(shape), gradient.narrow(0, count, shape[0]));
         let (g_x, g_weights) = step_gradient(still.as_ref(), way, x.clone(), context.as_ref(), g_z, g_log_det);
         [flat(g_x), Tensor::cat(g_weights, 0)]
     };
@@ -85,7 +86,13 @@ pub(super) fn recomputed(
 pub(super) type Run = (Vec<Tensor<4>>, Tensor<1>, Vec<Tensor<4>>);
 
 /// A whole flow of which only the end is kept. `marks` are steps from 1, in rising order, whose states are wanted (forward only).
-pub(super) fn inverted(flow: &Flow, way: Way, start: Vec<Tensor<4>>, context: Context<'_>, marks: &[usize]) -> Option<Run> {
+pub(super) fn inverted(
+    flow: &Flow,
+    way: Way,
+    start: Vec<Tensor<4>>,
+    context: Context<'_>,
+    marks: &[usize],
+) -> Option<Run> {
     let mut weights = Vec::new();
     flow.levels().iter().for_each(|level| weights.extend(trainable(level)));
     if weights.is_empty() || context.is_some_and(Tensor::is_tracked) {
@@ -171,7 +178,8 @@ impl Walk<'_> {
                 }
                 let (before, _) = Way::Inverse.apply(step.as_ref(), state, self.context);
                 let log_det = self.g_log_det.clone();
-                let (g_before, g_step) = step_gradient(step.as_ref(), Way::Forward, before.clone(), self.context, g, log_det);
+                let (g_before, g_step) =
+                    step_gradient(step.as_ref(), Way::Forward, before.clone(), self.context, g, log_det);
                 (state, g) = (before, g_before);
                 own.push(g_step);
                 number -= 1;
@@ -191,7 +199,8 @@ impl Walk<'_> {
             for step in level.steps() {
                 let (after, _) = Way::Inverse.back().apply(step.as_ref(), state, self.context);
                 let log_det = self.g_log_det.clone();
-                let (g_after, g_step) = step_gradient(step.as_ref(), Way::Inverse, after.clone(), self.context, g, log_det);
+                let (g_after, g_step) =
+                    step_gradient(step.as_ref(), Way::Inverse, after.clone(), self.context, g, log_det);
                 (state, g) = (after, g_after);
                 own.push(g_step);
             }

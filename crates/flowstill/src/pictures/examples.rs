@@ -20,6 +20,17 @@ pub struct Pictures {
     flip: bool,
 }
 
+/// What the values of a batch of pictures were made of, `[batch, height, width, channels]`, row-major, turned round already where it was.
+#[derive(Clone, Debug)]
+pub struct PixelBatch {
+    /// Pixel values.
+    pub values: Vec<u8>,
+    /// The uniform noise in [0, 1) beside each.
+    pub noise: Vec<f32>,
+    /// How the two become what the flow sees.
+    pub scaling: PictureScaling,
+}
+
 impl Pictures {
     /// `pixels` is `[count, height, width, channels]`, row-major, with values of `scaling.bits` bits; `event` is (height, width, channels).
     ///
@@ -114,7 +125,7 @@ impl Pictures {
         let flips: Vec<bool> = indices.iter().map(|_| self.flip && coins.next_u32() & 1 == 1).collect();
         let mut rng = random::stream(seed, "dequantization", step);
         let noise = random::uniforms(indices.len() * self.size(), &mut rng);
-        self.make(indices, &flips, &noise, device)
+        self.make(indices, &flips, noise, device)
     }
 
     /// Consecutive pictures, unflipped, each with noise of its own that follows from `draw` and its place alone.
@@ -125,31 +136,31 @@ impl Pictures {
             let mut rng = random::stream(draw, "dequantization of a picture", u64::from(index));
             noise.copy_from_slice(&random::uniforms(noise.len(), &mut rng));
         });
-        self.make(&indices, &vec![false; indices.len()], &noise, device)
+        self.make(&indices, &vec![false; indices.len()], noise, device)
     }
 
-    fn make(&self, indices: &[u32], flips: &[bool], noise: &[f32], device: &Device) -> Batch {
+    fn make(&self, indices: &[u32], flips: &[bool], noise: Vec<f32>, device: &Device) -> Batch {
         let (size, [h, w, c]) = (self.size(), self.event);
-        let one = |((&index, &flip), noise): ((&u32, &bool), &[f32])| {
-            let picture = &self.pixels[index as usize * size..][..size];
+        let mut pixels = vec![0; noise.len()];
+        pixels.par_chunks_mut(size).zip(indices).zip(flips).for_each(|((out, &index), &flip)| {
+            out.copy_from_slice(&self.pixels[index as usize * size..][..size]);
+            if flip {
+                out.chunks_exact_mut(w * c).for_each(|row| turn(row, c));
+            }
+        });
+        let one = |(pixels, noise): (&[u8], &[f32])| {
             let mut out = Vec::with_capacity(size);
-            let log_det = match flip {
-                false => self.scaling.forward(picture, noise, &mut out),
-                true => {
-                    let line = |row: &[u8]| row.chunks_exact(c).rev().flatten().copied().collect::<Vec<u8>>();
-                    let turned: Vec<u8> = picture.chunks_exact(w * c).flat_map(line).collect();
-                    self.scaling.forward(&turned, noise, &mut out)
-                }
-            };
+            let log_det = self.scaling.forward(pixels, noise, &mut out);
             (out, log_det)
         };
-        let made: Vec<(Vec<f32>, f64)> = indices.par_iter().zip(flips).zip(noise.par_chunks(size)).map(one).collect();
+        let made: Vec<(Vec<f32>, f64)> = pixels.par_chunks(size).zip(noise.par_chunks(size)).map(one).collect();
         let log_dets: Vec<f64> = made.iter().map(|(_, log_det)| *log_det).collect();
         let values: Vec<f32> = made.into_iter().flat_map(|(values, _)| values).collect();
         Batch {
             x: Tensor::from_data(TensorData::new(values, [indices.len(), h, w, c]), device),
             context: self.context(indices, device),
             log_dets,
+            pixels: Some(PixelBatch { values: pixels, noise, scaling: self.scaling }),
         }
     }
 
@@ -167,6 +178,12 @@ impl Pictures {
         let hash = self.pixels().iter().fold(start, |hash, &v| mix(hash, u64::from(v)));
         self.labels().unwrap_or_default().iter().fold(hash, |hash, &label| mix(hash, u64::from(label)))
     }
+}
+
+/// Turn a row of pixels round, each with its channels in their order.
+fn turn(row: &mut [u8], channels: usize) {
+    row.reverse();
+    row.chunks_exact_mut(channels).for_each(<[u8]>::reverse);
 }
 
 /// Classes as one-hot rows, `[labels, classes]`.

@@ -1,9 +1,12 @@
 //! Bring 8-bit pictures to a flow and back: dequantisation, scaling, bits per dimension, samples.
 
+mod dequantizer;
 mod examples;
+mod probit;
 mod scaling;
 mod score;
 
-pub use examples::Pictures;
+pub use dequantizer::{Dequantization, Dequantized, VariationalConfig, VariationalDequantizer};
+pub use examples::{Pictures, PixelBatch};
 pub use scaling::{PictureScaling, Range};
 pub use score::{PictureScore, chunk_of};

@@ -1,6 +1,8 @@
 //! Map the bytes of a picture, with noise that makes them continuous, to the values that a flow models, and back.
 
+use crate::shape::{expand_to_batch, sum_event};
 use crate::{Error, Result};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// The values that a flow sees.
@@ -81,6 +83,37 @@ impl PictureScaling {
         }
     }
 
+    /// [`PictureScaling::forward`] of tensors `[batch, height, width, channels]`, differentiable in the noise; the log-det is `[batch]`.
+    pub fn forward_tensor(&self, pixels: Tensor<4>, noise: Tensor<4>) -> (Tensor<4>, Tensor<1>) {
+        let (step, values) = (1.0 / self.values(), self.values());
+        let [_, h, w, c] = pixels.dims();
+        let dimensions = (h * w * c) as f64;
+        match self.range {
+            // Pixels are multiples of a power of two, so only the noise is rounded.
+            Range::Centred => {
+                let x = (pixels * step - 0.5) + noise * step;
+                let log_det =
+                    Tensor::from_data([-values.ln() * dimensions], (&x.device().without_autodiff(), x.dtype()));
+                let log_det = expand_to_batch(log_det, &x);
+                (x, log_det)
+            }
+            Range::Logit { alpha } => {
+                let slope = 1.0 - 2.0 * alpha;
+                // 1 - t has its own sum: near 1 the difference would be rounded away.
+                let low = pixels.clone() * step + noise.clone() * step;
+                let high = (-pixels + (values - 1.0)) * step + (-noise + 1.0) * step;
+                let [low, high] = [low, high].map(|t| (t * slope + alpha).log());
+                let log_det = -sum_event(low.clone() + high.clone()) + dimensions * (slope.ln() - values.ln());
+                (low - high, log_det)
+            }
+        }
+    }
+
+    /// Pixel values as a net sees them, whatever the range: `(v + 1/2) / 2^bits - 1/2`.
+    pub fn centred(&self, pixels: Tensor<4>) -> Tensor<4> {
+        (pixels + 0.5) / self.values() - 0.5
+    }
+
     /// What a flow made, to pixel values: the noise is cut off, values outside go to the nearest end.
     pub fn inverse(&self, x: f32) -> u8 {
         let t = match self.range {
@@ -113,7 +146,9 @@ mod tests {
                     let back: Vec<u8> = x.iter().map(|&x| scaling.inverse(x)).collect();
                     // At the edge of a cell the rounding of f32 may reach the next value, never more.
                     assert!(
-                        back.iter().zip(&pixels).all(|(b, p)| b == p || !(0.02..0.98).contains(&u) && b.abs_diff(*p) <= 1),
+                        back.iter()
+                            .zip(&pixels)
+                            .all(|(b, p)| b == p || !(0.02..0.98).contains(&u) && b.abs_diff(*p) <= 1),
                         "{scaling:?}"
                     );
                 }
@@ -125,6 +160,23 @@ mod tests {
                 let ((low, _), (high, _), (_, slope)) = (value(0.49), value(0.51), value(0.5));
                 assert!(((high - low) / 0.02 / slope.exp() - 1.0).abs() < 0.02, "{scaling:?}");
             }
+        }
+    }
+
+    #[test]
+    fn tensors_are_scaled_as_values_are() {
+        for range in [Range::Centred, Range::Logit { alpha: 0.05 }, Range::Logit { alpha: 1e-5 }] {
+            let scaling = PictureScaling { bits: 5, range };
+            let (pixels, noise) = ([0, 31, 7, 30], [0.25, 0.875, 0.3, 0.999]);
+            let mut x = Vec::new();
+            let log_det = scaling.forward(&pixels, &noise, &mut x);
+            let tensor = |values: [f32; 4]| {
+                Tensor::from_data(burn::tensor::TensorData::new(values.to_vec(), [1, 2, 2, 1]), &Default::default())
+            };
+            let (got, got_log_det) = scaling.forward_tensor(tensor(pixels.map(f32::from)), tensor(noise));
+            let worst = crate::to_f32(got).iter().zip(&x).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let gap = (crate::to_f64(got_log_det)[0] - log_det).abs();
+            assert!(worst < 1e-5 && gap < 1e-4, "{scaling:?}: {worst} {gap}");
         }
     }
 

@@ -49,7 +49,7 @@ impl Model {
     /// Bits per dimension of pictures: `-log2 P(v) / D` of the pixel values, an upper bound by the noise that makes them continuous.
     ///
     /// With several `draws` of noise per picture the bound is the importance-weighted one, `-log2 mean(2^-bits) / D` (Burda et al. 2016), and
-    /// tighter. The log-determinants of scaling and logit are included, so the figure does not depend on the scaling chosen.
+    /// tighter. Noise comes from the model's dequantiser where it has one, and its `log q(u | v)` is included. The log-determinants of scaling and logit are included, so the figure does not depend on the scaling chosen.
     ///
     /// # Errors
     /// [`Error::Shape`] for pictures that do not fit the model, [`Error::NotFinite`] names the first picture without a finite density.
@@ -70,6 +70,10 @@ impl Model {
             let mut logs: Vec<Vec<f64>> = vec![Vec::with_capacity(draws); range.len()];
             for draw in 0..draws as u64 {
                 let batch = pictures.range(range.clone(), seed.wrapping_add(draw), &device);
+                let batch = match &self.dequantizer {
+                    Some(dequantizer) => dequantizer.apply(&batch)?,
+                    None => batch,
+                };
                 let log_prob = to_f64(self.flow.log_prob(batch.x, batch.context.as_ref())?);
                 for ((logs, log_prob), log_det) in logs.iter_mut().zip(log_prob).zip(batch.log_dets) {
                     logs.push(log_prob + log_det);

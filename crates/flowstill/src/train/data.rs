@@ -1,7 +1,7 @@
 //! Feed rows or pictures to a training in an order that follows from the seed and the step alone.
 
 use crate::flows::Flow;
-use crate::pictures::{Pictures, chunk_of};
+use crate::pictures::{Pictures, PixelBatch, chunk_of};
 use crate::shape::table_to_batch;
 use crate::{Error, Result, random};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -25,6 +25,8 @@ pub struct Batch {
     pub context: Option<Tensor<2>>,
     /// `log |det|` of the preprocessing of each sample, nats; empty where it is the same for all and accounted for elsewhere (tables).
     pub log_dets: Vec<f64>,
+    /// What `x` was made of, for pictures.
+    pub pixels: Option<PixelBatch>,
 }
 
 impl Batch {
@@ -131,6 +133,7 @@ impl Rows {
             x: table_to_batch(gather(&self.values, self.columns)),
             context: (self.context_columns > 0).then(|| gather(&self.context, self.context_columns)),
             log_dets: Vec::new(),
+            pixels: None,
         }
     }
 
@@ -144,6 +147,7 @@ impl Rows {
             x: table_to_batch(slice(&self.values, self.columns)),
             context: (self.context_columns > 0).then(|| slice(&self.context, self.context_columns)),
             log_dets: Vec::new(),
+            pixels: None,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::flows::Flow;
 use crate::param::{Param, Parameters, to_f64};
+use crate::pictures::VariationalDequantizer;
 use crate::{Error, Result, Role};
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
@@ -18,6 +19,8 @@ use std::time::Instant;
 pub struct Trained {
     /// The flow with the best weights, recording nothing.
     pub flow: Flow,
+    /// What drew the noise of pictures, with the best weights, recording nothing; none for uniform noise.
+    pub dequantizer: Option<VariationalDequantizer>,
     /// How it went.
     pub report: TrainReport,
 }
@@ -42,10 +45,27 @@ pub struct TrainReport {
 /// # Errors
 /// As [`Flow::log_prob`].
 pub fn mean_nll(flow: &Flow, examples: &Examples, device: &Device) -> Result<f64> {
+    mean_nll_with(flow, None, examples, device)
+}
+
+/// The same with noise of a dequantiser, its `log q` included.
+///
+/// # Errors
+/// As [`mean_nll`] and [`VariationalDequantizer::apply`].
+pub fn mean_nll_with(
+    flow: &Flow,
+    dequantizer: Option<&VariationalDequantizer>,
+    examples: &Examples,
+    device: &Device,
+) -> Result<f64> {
     let chunk = examples.chunk();
     let mut total = 0.0;
     for start in (0..examples.len()).step_by(chunk) {
         let batch = examples.range(start..(start + chunk).min(examples.len()), device);
+        let batch = match dequantizer {
+            Some(dequantizer) => dequantizer.apply(&batch)?,
+            None => batch,
+        };
         total -= to_f64(flow.log_prob(batch.x, batch.context.as_ref())?).iter().sum::<f64>();
         total -= batch.log_dets.iter().sum::<f64>();
     }
@@ -158,6 +178,7 @@ impl<'a> Training<'a> {
         flow = flow.with_memory(config.memory);
         let count = data.train.len().min(config.initialize_rows).min(data.train.initial_count());
         let first = data.train.range(0..count, &device);
+        objective.initialize(&first)?;
         flow.initialize(&first.x, first.context.as_ref())?;
         let weights = gather(&all(&flow, objective), Role::Trainable)
             .ok_or_else(|| Error::config("flow", "nothing to train", "use a flow with trainable parameters"))?;
@@ -203,7 +224,8 @@ impl<'a> Training<'a> {
         }
         let probe = Checkpoint::load(path, &self.state.fingerprint, &lengths, &self.device)?;
         if probe.state.best.is_some() {
-            lengths.push(("best_weights".into(), flow_length));
+            let kept = if self.objective.dequantizer().is_some() { length } else { flow_length };
+            lengths.push(("best_weights".into(), kept));
             if buffers > 0 {
                 lengths.push(("best_buffers".into(), buffers));
             }
@@ -242,7 +264,9 @@ impl<'a> Training<'a> {
             let mut still = self.flow.clone().frozen();
             // The statistics settle as the rate does: their noise would otherwise be the last thing that moves the flow.
             let momentum = self.config.calibrate_momentum * self.schedule.fraction(step, total);
-            still.calibrate(&batch.x, batch.context.as_ref(), momentum)?;
+            let drawn = self.objective.dequantizer().map(|dequantizer| dequantizer.apply(&batch)).transpose()?;
+            let seen = drawn.as_ref().unwrap_or(&batch);
+            still.calibrate(&seen.x, seen.context.as_ref(), momentum)?;
             if let Some(buffers) = gather(&still.params(), Role::Buffer) {
                 scatter(&buffers, self.flow.params_mut(), Role::Buffer, false);
             }
@@ -323,15 +347,23 @@ impl<'a> Training<'a> {
     }
 
     fn validate(&mut self) -> Result<Validation> {
-        let flow = self.candidate();
-        let nll = mean_nll(&flow, &self.validation, &self.device)?;
+        let mut flow = self.candidate();
+        let joint = self.objective.dequantizer().is_some().then(|| self.ema.clone().unwrap_or(self.weights.clone()));
+        if let Some(weights) = &joint {
+            scatter(weights, all_mut(&mut flow, self.objective), Role::Trainable, false);
+        }
+        let nll = mean_nll_with(&flow, self.objective.dequantizer(), &self.validation, &self.device)?;
+        if joint.is_some() {
+            self.put_weights();
+        }
         let best = nll.is_finite() && self.state.best.is_none_or(|before| nll < before.nll);
         let validation = Validation { step: self.state.step, nll, best };
         self.schedule.validated(best);
         self.state.since_best = if best { 0 } else { self.state.since_best + 1 };
         if best {
             let params = flow.params();
-            self.best = gather(&params, Role::Trainable).map(|weights| (weights, gather(&params, Role::Buffer)));
+            let weights = joint.or_else(|| gather(&params, Role::Trainable));
+            self.best = weights.map(|weights| (weights, gather(&params, Role::Buffer)));
             self.state.best = Some(validation);
         }
         self.state.history.push(validation);
@@ -375,7 +407,10 @@ impl<'a> Training<'a> {
                 remedy: "lower train.optimiser.rate, or check the data".into(),
             });
         };
-        scatter(weights, flow.params_mut(), Role::Trainable, false);
+        match self.objective.dequantizer().is_some() {
+            true => scatter(weights, all_mut(&mut flow, self.objective), Role::Trainable, false),
+            false => scatter(weights, flow.params_mut(), Role::Trainable, false),
+        }
         if let Some(buffers) = buffers {
             scatter(buffers, flow.params_mut(), Role::Buffer, false);
         }
@@ -386,7 +421,8 @@ impl<'a> Training<'a> {
             best: self.state.best,
             history: self.state.history.clone(),
         };
-        Ok(Trained { flow, report })
+        let dequantizer = self.objective.dequantizer().map(|dequantizer| dequantizer.clone().frozen());
+        Ok(Trained { flow, dequantizer, report })
     }
 }
 

@@ -125,6 +125,8 @@ fn on_pictures(before: u64) -> Vec<Case> {
         (spatial(Mask::CheckerboardOdd, 1, TRANSFORMS[1], smooth(), 2), 1, 2, [2, 3]),
         (spatial(Mask::CheckerboardEven, 2, TRANSFORMS[3], conditioners()[0].clone(), 0), 2, 0, [2, 2]),
         (spatial(Mask::CheckerboardOdd, 2, TRANSFORMS[2], ConditionerConfig::ZeroConv, 0), 2, 0, [1, 4]),
+        (spatial(Mask::Below(1), 3, TRANSFORMS[0], smooth(), 0), 3, 0, [2, 2]),
+        (spatial(Mask::Below(2), 3, TRANSFORMS[1], conv(3, Activation::Silu), 1), 3, 1, [1, 2]),
         (
             BijectorConfig::Chain {
                 steps: vec![
@@ -245,14 +247,20 @@ fn variants<T: DeserializeOwned + std::fmt::Debug>(unknown: serde_json::Value) -
     names
 }
 
-/// Every string that stands under `key` somewhere in the table.
+/// Every string, or name of a variant with contents, that stands under `key` somewhere in the table.
 fn used(key: &str) -> BTreeSet<String> {
     fn walk(value: &serde_json::Value, key: &str, out: &mut BTreeSet<String>) {
         match value {
-            serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| match value.as_str() {
-                Some(text) if name == key => drop(out.insert(text.to_string())),
-                _ => walk(value, key, out),
-            }),
+            serde_json::Value::Object(fields) => {
+                fields.iter().for_each(|(name, value)| match (value, value.as_str()) {
+                    (_, Some(text)) if name == key => drop(out.insert(text.to_string())),
+                    // A variant that carries something stands as `{ name: something }`.
+                    (serde_json::Value::Object(variant), _) if name == key => {
+                        out.extend(variant.keys().take(1).cloned())
+                    }
+                    _ => walk(value, key, out),
+                })
+            }
             serde_json::Value::Array(items) => items.iter().for_each(|item| walk(item, key, out)),
             _ => {}
         }
