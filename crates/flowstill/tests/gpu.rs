@@ -403,6 +403,7 @@ fn a_flow_file_carries_weights_between_devices() {
         flow: flow.clone(),
         standardization: Standardization::identity(4, 0),
         pictures: None,
+        dequantizer: None,
         facts: TrainingFacts::default(),
     };
     file::save(&model, &path).expect("saves");
