@@ -14,9 +14,11 @@ fn every_command_of_the_readme_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = std::fs::read_to_string(root.join("README.md")).expect("a README");
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir_all(folder.path().join("recipes/household")).expect("a folder");
-    let recipe = "recipes/household/quickstart.toml";
-    std::fs::copy(root.join(recipe), folder.path().join(recipe)).expect("copies");
+    for recipe in ["recipes/household/quickstart.toml", "recipes/digits/compare.toml"] {
+        let place = folder.path().join(recipe);
+        std::fs::create_dir_all(place.parent().expect("a recipe lies in a folder")).expect("a folder");
+        std::fs::copy(root.join(recipe), place).expect("copies");
+    }
     let mut table = String::from("a,b,c\n");
     for i in 0..600 {
         let (x, y) = (f64::from(i * 7919 % 600) / 600.0, f64::from(i * 104_729 % 599) / 599.0);
@@ -48,7 +50,13 @@ fn every_command_of_the_readme_runs() {
             .expect("runs");
         assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
     }
-    for written in ["runs/mine/comparison.json", "densities.csv", "samples.parquet"] {
+    for written in [
+        "runs/mine/comparison.json",
+        "densities.csv",
+        "samples.parquet",
+        "runs/digits/sheets/reconstructions.png",
+        "samples.png",
+    ] {
         assert!(folder.path().join(written).exists(), "{written}");
     }
 }

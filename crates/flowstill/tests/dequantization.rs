@@ -138,7 +138,7 @@ fn uniform_and_learned_noise_estimate_the_same_likelihood() {
     for pattern in [[0, 0, 0, 0], [1, 0, 0, 1], [1, 1, 0, 1]] {
         let same = Pictures::new(pattern.repeat(draws), event, scaling(1)).expect("bits");
         let batch = same.range(0..draws, 4, &Device::default());
-        let dequantizer = moved(event, 0.15);
+        let dequantizer = moved(event, 0.08);
         let learned = dequantizer.apply(&batch).expect("fits");
         let estimate = |batch: flowstill::train::Batch| {
             let log_prob = to_f64(flow.log_prob(batch.x, None).expect("fits"));

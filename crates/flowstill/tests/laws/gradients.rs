@@ -156,7 +156,14 @@ fn the_implicit_inverse_agrees_with_the_tape() {
             cast(&mut layer, dtype);
             let values = batch.run_as(&layer, Way::Inverse, dtype);
             let plain = batch.run_as(&Sequential { inner: layer.clone() }, Way::Inverse, dtype);
-            assert_eq!(values, plain, "the same bits without autodiff");
+            match dtype {
+                // In f32 the kernels compute each unit once, and add in another order than the passes.
+                DType::F32 => {
+                    assert_close(&values.0, &plain.0, 2e-5, "x by the kernels");
+                    assert_close(&values.1, &plain.1, 2e-5, "log_det by the kernels");
+                }
+                _ => assert_eq!(values, plain, "the same bits without autodiff"),
+            }
             let implicit = tape(&layer, Way::Inverse, &batch, dtype);
             let through = tape(&Sequential { inner: layer }, Way::Inverse, &batch, dtype);
             for ((name, a), (_, b)) in implicit.iter().zip(&through) {
