@@ -94,7 +94,8 @@ fn softplus(x: f32) -> f32 {
 
 /// One value of the spline's inverse, with `log dz/dx` there.
 fn spline(z: f32, raw: impl Fn(usize) -> f32, bins: usize, bound: f32) -> (f32, f32) {
-    if !(z.abs() <= bound) {
+    // NaN goes the way of what lies outside, too.
+    if z.is_nan() || z.abs() > bound {
         return (z, 0.0);
     }
     // The sum of the exponentials first, then the sizes one by one until the bin is found.
