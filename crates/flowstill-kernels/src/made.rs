@@ -6,9 +6,9 @@
 //!
 //! Rows are cut into tiles; a tile's values lie unit by unit (`[unit, row]`), so that the arithmetic is wide across rows.
 
-use crate::elementwise::widest;
 use crate::functions::tanh;
 use crate::univariate::Map;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// The nonlinearity between layers.
@@ -73,7 +73,7 @@ struct Block {
     bias: Vec<f32>,
 }
 
-/// Outputs at a time, and rows at a time: together they fill the registers of the widest instructions.
+/// Outputs at a time; with two vectors of rows they fill the registers. Rows come in multiples of LANES, two of the widest vectors.
 const GROUP: usize = 4;
 const LANES: usize = 32;
 
@@ -95,28 +95,27 @@ impl Block {
 
     /// `out[unit, row] = bias + sum over known inputs`; `input` is `[known.., rows]`, `rows` a multiple of LANES.
     #[inline(always)]
-    fn apply<const FUSED: bool>(&self, input: &[f32], rows: usize, out: &mut [f32]) {
+    fn apply<S: Simd>(&self, simd: S, input: &[f32], rows: usize, out: &mut [f32]) {
+        let pair = 2 * S::F32_LANES;
         for (group, out) in out[..self.outputs * rows].chunks_mut(GROUP * rows).enumerate() {
             let weights = &self.weights[group * GROUP * self.known..][..GROUP * self.known];
-            let bias = &self.bias[group * GROUP..];
-            for first in (0..rows).step_by(LANES) {
-                let mut sums = [[0.0_f32; LANES]; GROUP];
-                for (u, sums) in sums.iter_mut().enumerate() {
-                    *sums = [bias.get(u).copied().unwrap_or(0.0); LANES];
-                }
+            let bias = |u: usize| simd.splat_f32s(self.bias.get(group * GROUP + u).copied().unwrap_or(0.0));
+            for first in (0..rows).step_by(pair) {
+                let mut sums: [[S::f32s; 2]; GROUP] = std::array::from_fn(|u| [bias(u), bias(u)]);
                 for (weights, values) in weights.chunks_exact(GROUP).zip(input.chunks_exact(rows)) {
-                    let values: &[f32; LANES] = values[first..first + LANES].try_into().expect("LANES values");
+                    let (values, _) = S::as_simd_f32s(&values[first..first + pair]);
+                    let (low, high) = (values[0], values[1]);
                     for u in 0..GROUP {
-                        for lane in 0..LANES {
-                            sums[u][lane] = match FUSED {
-                                true => values[lane].mul_add(weights[u], sums[u][lane]),
-                                false => values[lane] * weights[u] + sums[u][lane],
-                            };
-                        }
+                        let weight = simd.splat_f32s(weights[u]);
+                        sums[u] = [
+                            simd.mul_add_e_f32s(weight, low, sums[u][0]),
+                            simd.mul_add_e_f32s(weight, high, sums[u][1]),
+                        ];
                     }
                 }
                 for (out, sums) in out.chunks_exact_mut(rows).zip(&sums) {
-                    out[first..first + LANES].copy_from_slice(sums);
+                    let (out, _) = S::as_mut_simd_f32s(&mut out[first..first + pair]);
+                    (out[0], out[1]) = (sums[0], sums[1]);
                 }
             }
         }
@@ -173,17 +172,17 @@ impl Inverse {
             let own = z.len() / features;
             let shift = shift.map(|shift| &shift[index * tile * width..][..own * width]);
             let padded = own.next_multiple_of(LANES);
-            match fused() {
-                true => widest(|| self.tile::<true>(scratch, z, shift, padded, x, slopes)),
-                false => widest(|| self.tile::<false>(scratch, z, shift, padded, x, slopes)),
-            }
+            let work = Tile { inverse: self, scratch, z, shift, rows: padded, x, slopes };
+            pulp::Arch::new().dispatch(work);
         });
         (x, slopes)
     }
 
     #[inline(always)]
-    fn tile<const FUSED: bool>(
+    #[allow(clippy::too_many_arguments)]
+    fn tile<S: Simd>(
         &self,
+        simd: S,
         scratch: &mut Scratch,
         z: &[f32],
         shift: Option<&[f32]>,
@@ -210,13 +209,13 @@ impl Inverse {
             }
         }
         for feature in 0..features {
-            self.units_of_degree::<FUSED>(feature, known, units, stream, shift.map(|_| &**shifts), fresh, rows);
+            self.units_of_degree(simd, feature, known, units, stream, shift.map(|_| &**shifts), fresh, rows);
             let inputs = match self.hidden.last() {
                 Some(layer) => &units[(widths - layer.width) * rows..],
                 None => &known[..],
             };
             let params = self.map.params();
-            self.raw[feature].apply::<FUSED>(inputs, rows, fresh);
+            self.raw[feature].apply(simd, inputs, rows, fresh);
             if let (true, Some(_)) = (self.hidden.is_empty(), shift) {
                 self.add_raw_shift(feature, shifts, fresh, rows);
             }
@@ -235,8 +234,9 @@ impl Inverse {
     /// The hidden units that depend on the features before `degree` (from 0) and on no later one, layer by layer.
     #[inline(always)]
     #[allow(clippy::too_many_arguments)]
-    fn units_of_degree<const FUSED: bool>(
+    fn units_of_degree<S: Simd>(
         &self,
+        simd: S,
         degree: usize,
         known: &[f32],
         units: &mut [f32],
@@ -252,7 +252,7 @@ impl Inverse {
             if block.outputs > 0 {
                 let (done, rest) = units.split_at_mut(start * rows);
                 let inputs = if index == 0 { known } else { &done[before * rows..] };
-                block.apply::<FUSED>(inputs, rows, fresh);
+                block.apply(simd, inputs, rows, fresh);
                 let fresh = &mut fresh[..block.outputs * rows];
                 let span = first * rows..(first + block.outputs) * rows;
                 if let (0, Some(shifts)) = (index, shifts) {
@@ -290,6 +290,27 @@ impl Inverse {
     }
 }
 
+/// One tile's work, for the instruction set found while the program runs.
+struct Tile<'a> {
+    inverse: &'a Inverse,
+    scratch: &'a mut Scratch,
+    z: &'a [f32],
+    shift: Option<&'a [f32]>,
+    rows: usize,
+    x: &'a mut [f32],
+    slopes: &'a mut [f32],
+}
+
+impl WithSimd for Tile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Tile { inverse, scratch, z, shift, rows, x, slopes } = self;
+        inverse.tile(simd, scratch, z, shift, rows, x, slopes);
+    }
+}
+
 /// What a thread keeps from tile to tile.
 #[derive(Default)]
 struct Scratch {
@@ -300,14 +321,6 @@ struct Scratch {
     fresh: Vec<f32>,
     lane_z: Vec<f32>,
     lane_slope: Vec<f32>,
-}
-
-/// Whether multiplying and adding is one instruction; without it `mul_add` is a slow call.
-fn fused() -> bool {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    return std::arch::is_x86_feature_detected!("fma");
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    return cfg!(target_arch = "aarch64");
 }
 
 #[cfg(test)]
