@@ -70,12 +70,26 @@ pub struct RecipeArgs {
     /// Where to compute, in place of the recipe's device
     #[arg(long, value_name = "DEVICE", value_enum)]
     pub device: Option<Device>,
+    /// What training keeps between the forward and the backward pass, in place of train.memory
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub memory: Option<MemoryMode>,
     /// The run folder [default: runs/NAME, NAME from the recipe]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// What training keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MemoryMode {
+    /// Every activation: the fastest.
+    Store,
+    /// The states between steps.
+    Recompute,
+    /// The latents alone.
+    Invert,
 }
 
 /// Where to compute.

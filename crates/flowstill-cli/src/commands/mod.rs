@@ -16,7 +16,7 @@ mod score_pictures;
 mod sheet;
 mod train;
 
-use crate::args::{Cli, Command, RecipeArgs};
+use crate::args::{Cli, Command, MemoryMode, RecipeArgs};
 use crate::failure::{Failure, Outcome, one_line};
 use crate::overrides::Override;
 use crate::picture_data::{class_names, short};
@@ -90,6 +90,14 @@ fn overrides(args: &RecipeArgs, seeds: &[u64], seed: Option<u64>) -> Vec<Overrid
     }
     if let Some(device) = args.device {
         all.push(Override::new(&["device"], device.name()));
+    }
+    if let Some(memory) = args.memory {
+        let mode = match memory {
+            MemoryMode::Store => "store",
+            MemoryMode::Recompute => "recompute",
+            MemoryMode::Invert => "invert",
+        };
+        all.push(Override::new(&["train", "memory"], mode));
     }
     if !seeds.is_empty() {
         let seeds: Vec<Value> =
