@@ -124,15 +124,8 @@ pub fn compare(plan: &Plan, options: &Options) -> Outcome<Comparison> {
     };
     let data = load_data(plan, given.as_ref(), options.quiet)?;
     preflight_all(plan, &data, given.as_ref())?;
-    let workshop = Workshop {
-        data: &data,
-        fingerprint: data.fingerprint(),
-        judge: &plan.judge,
-        reference: Default::default(),
-        run: options.run.clone(),
-        judge_again: options.judge_again,
-        quiet: options.quiet,
-    };
+    let workshop =
+        Workshop { judge_again: options.judge_again, ..Workshop::new(plan, &data, &options.run, options.quiet) };
     let students: Vec<&ModelPlan> = plan.plain.iter().chain(&plan.variants).collect();
     for &seed in &plan.seeds {
         for model in plan.teacher.iter().chain(students.iter().copied()) {

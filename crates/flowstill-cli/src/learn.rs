@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::features::Reference;
 use crate::judge::{JudgeConfig, Verdict, judge_test};
 use crate::judge_pictures;
-use crate::plan::ModelPlan;
+use crate::plan::{ModelPlan, Plan};
 use crate::progress::Progress;
 use crate::report::{Report, Row};
 use crate::{describe, interrupt, pictures};
@@ -92,6 +92,21 @@ fn with_noise(made: Distillation, config: &DistillConfig, teacher: &Model) -> Ou
         (SharedNoise::Teacher, None) => Err(Failure::input(
             "distill.dequantization: the teacher draws uniform noise; use \"uniform\", or train it with pictures.dequantization = { variational = {} }",
         )),
+    }
+}
+
+impl<'a> Workshop<'a> {
+    /// For the models of `plan` on `data`, in the run folder `run`.
+    pub fn new(plan: &'a Plan, data: &'a Prepared, run: &Path, quiet: bool) -> Self {
+        Self {
+            data,
+            fingerprint: data.fingerprint(),
+            judge: &plan.judge,
+            reference: OnceCell::new(),
+            run: run.to_path_buf(),
+            judge_again: false,
+            quiet,
+        }
     }
 }
 

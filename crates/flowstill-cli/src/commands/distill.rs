@@ -48,15 +48,7 @@ pub(super) fn run(args: &Distill, quiet: bool) -> Outcome<()> {
         }
     };
     preflight(student, &data, Some(&untrained))?;
-    let workshop = Workshop {
-        data: &data,
-        fingerprint: data.fingerprint(),
-        judge: &plan.judge,
-        reference: Default::default(),
-        run: run.clone(),
-        judge_again: false,
-        quiet,
-    };
+    let workshop = Workshop::new(&plan, &data, &run, quiet);
     let place = folder(&run, seed, &student.role);
     workshop.check_folder(student, &place)?;
     let _open = open_run(&plan, &run)?;

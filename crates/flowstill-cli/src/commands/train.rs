@@ -19,15 +19,7 @@ pub(super) fn run(args: &Train, quiet: bool) -> Outcome<()> {
     stoppable();
     let data = load_data(&plan, None, quiet)?;
     let run = run_folder(&args.recipe, &plan);
-    let workshop = Workshop {
-        data: &data,
-        fingerprint: data.fingerprint(),
-        judge: &plan.judge,
-        reference: Default::default(),
-        run: run.clone(),
-        judge_again: false,
-        quiet,
-    };
+    let workshop = Workshop::new(&plan, &data, &run, quiet);
     let place = folder(&run, model.train.seed, &model.role);
     workshop.check_folder(model, &place)?;
     let _open = open_run(&plan, &run)?;
