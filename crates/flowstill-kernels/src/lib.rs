@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`convnet`] | the network of a Glow coupling, 3x3 - relu - 1x1 - relu - 3x3, and its gradients |
 //! | [`coupling`] | the affine map of a coupling, with its log-det and its gradients |
+//! | [`dense`] | products of planes with a matrix, its blocks of zeros left out |
 //! | [`made`] | the inverse of a masked autoregressive net with its map, at the cost of about one pass |
 //! | [`patches`] | the 3x3 neighbourhood of every position, and the adjoint |
 //! | [`product`] | a matrix product on one thread |
@@ -16,6 +17,7 @@
 
 pub mod convnet;
 pub mod coupling;
+pub mod dense;
 mod elementwise;
 mod functions;
 pub mod made;

@@ -37,7 +37,8 @@ impl<'a> Matrix<'a> {
 /// # Panics
 /// If the lengths do not agree.
 pub fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    call(a, b, out, false);
+    let stride = b.columns;
+    call(a, b, out, stride, false);
 }
 
 /// `out = out + a b`, row-major.
@@ -45,18 +46,28 @@ pub fn multiply(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
 /// # Panics
 /// If the lengths do not agree.
 pub fn multiply_add(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
-    call(a, b, out, true);
+    let stride = b.columns;
+    call(a, b, out, stride, true);
+}
+
+/// The same where the rows of `out` begin `stride` values apart; what stands between them stays.
+///
+/// # Panics
+/// If the lengths do not agree.
+pub fn multiply_add_into(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], stride: usize) {
+    call(a, b, out, stride, true);
 }
 
 /// The one call that leaves safe Rust.
 #[allow(unsafe_code)]
-fn call(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], add: bool) {
+fn call(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], out_stride: usize, add: bool) {
     assert_eq!(a.columns, b.rows, "inner lengths");
-    assert_eq!(Some(out.len()), a.rows.checked_mul(b.columns), "{} x {} results", a.rows, b.columns);
+    assert!(b.columns <= out_stride, "rows of the result do not overlap");
+    assert_eq!(Some(out.len()), a.rows.checked_mul(out_stride), "{} x {} results", a.rows, b.columns);
     let stride = |value: usize| isize::try_from(value).expect("no slice is longer than isize::MAX");
     // SAFETY: `Matrix::new` checks that a matrix has rows * columns values, and its strides are (columns, 1) or, transposed, (1, rows of the
-    // transpose), so every entry lies inside its slice. `out` has a.rows * b.columns values, is written with strides (b.columns, 1), and,
-    // borrowed mutably, overlaps neither input.
+    // transpose), so every entry lies inside its slice. `out` has a.rows * out_stride values, is written with strides (out_stride, 1) in
+    // columns below b.columns <= out_stride, and, borrowed mutably, overlaps neither input.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -64,7 +75,7 @@ fn call(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], add: bool) {
             a.columns,
             out.as_mut_ptr(),
             1,
-            stride(b.columns),
+            stride(out_stride),
             add,
             a.values.as_ptr(),
             stride(a.column_stride),
