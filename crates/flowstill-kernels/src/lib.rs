@@ -5,20 +5,24 @@
 //!
 //! | Module | Computes |
 //! |---|---|
+//! | [`activations`] | the nonlinearities of networks, and their slopes |
 //! | [`convnet`] | the network of a Glow coupling, 3x3 - relu - 1x1 - relu - 3x3, and its gradients |
 //! | [`coupling`] | the affine map of a coupling, with its log-det and its gradients |
 //! | [`dense`] | products of planes with a matrix, its blocks of zeros left out |
+//! | [`elementwise`] | passes over values with the widest instructions |
 //! | [`made`] | the inverse of a masked autoregressive net with its map, at the cost of about one pass |
 //! | [`patches`] | the 3x3 neighbourhood of every position, and the adjoint |
 //! | [`product`] | a matrix product on one thread |
 //! | [`univariate`] | monotone maps of single values, undone |
+//! | [`windows`] | the 3x3 neighbourhoods of planes, and the adjoint |
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+pub mod activations;
 pub mod convnet;
 pub mod coupling;
 pub mod dense;
-mod elementwise;
+pub mod elementwise;
 mod functions;
 pub mod made;
 pub mod patches;
@@ -26,3 +30,4 @@ pub mod product;
 mod scratch;
 mod tiles;
 pub mod univariate;
+pub mod windows;

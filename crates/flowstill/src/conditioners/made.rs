@@ -5,6 +5,7 @@ use crate::bijectors::Univariate;
 use crate::random::symmetric;
 use crate::{Error, Param};
 use burn::tensor::{Device, Tensor};
+use flowstill_runtime::hidden_degrees;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
@@ -202,18 +203,6 @@ impl Linearized {
         };
         layer(0, gradient)
     }
-}
-
-/// Degrees of a hidden layer, ascending. A layer too narrow to hold every degree takes evenly spaced ones and always the largest.
-fn hidden_degrees(width: usize, channels: usize, context: bool) -> Vec<usize> {
-    let least = if context || channels == 1 { 0 } else { 1 };
-    let count = channels - least;
-    let mut degrees: Vec<usize> = match width < count {
-        true => (0..width).map(|unit| least + (unit + 1) * count / width - 1).collect(),
-        false => (0..width).map(|unit| least + unit % count).collect(),
-    };
-    degrees.sort_unstable();
-    degrees
 }
 
 fn mask(before: &[usize], after: &[usize], open: fn(usize, usize) -> bool, device: &Device) -> Param {

@@ -5,6 +5,7 @@ use super::memory::{self, Memory, Way};
 use super::{Architecture, Latents, Trace};
 use crate::base::{Base, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
+use crate::ops::program::{self, Programs};
 use crate::param::{Param, Parameters};
 use crate::shape::zero_log_det;
 use crate::{Error, Result, random};
@@ -44,6 +45,7 @@ pub struct Flow {
     /// The shape of each level's latents.
     latent_events: Vec<[usize; 3]>,
     memory: Memory,
+    programs: Programs,
 }
 
 crate::parameters!(Flow { levels, base });
@@ -65,7 +67,8 @@ impl Flow {
         let latent_events = architecture.latent_events()?;
         let top = *latent_events.last().expect("a checked architecture has a level");
         let base = Base::new(&architecture.base, top, &mut rng, device)?;
-        Ok(Self { architecture: architecture.clone(), levels, base, latent_events, memory: Memory::default() })
+        let (memory, programs) = (Memory::default(), Programs::default());
+        Ok(Self { architecture: architecture.clone(), levels, base, latent_events, memory, programs })
     }
 
     /// What rebuilds this flow, weights aside.
@@ -87,6 +90,18 @@ impl Flow {
     pub fn with_memory(mut self, memory: Memory) -> Self {
         self.memory = memory;
         self
+    }
+
+    /// A copy that runs as a composition of its bijectors, one after the other, also where it could run as one compiled program: the reference to
+    /// which programs are held.
+    pub fn composed(mut self) -> Self {
+        self.programs = Programs::none();
+        self
+    }
+
+    /// Whether the flow, as f32 on the CPU, runs as one compiled program.
+    pub fn is_compiled(&self) -> bool {
+        self.programs.exist(self)
     }
 
     /// What is kept between a forward and a backward pass.
@@ -171,6 +186,9 @@ impl Flow {
             let expected = format!("steps 1 to {steps} in rising order");
             return Err(Error::shape("marked steps", expected, format!("{marks:?}")));
         }
+        if let Some((levels, log_det, marked)) = program::forward(self, &self.programs, &x, context, marks) {
+            return Ok((Latents { levels }, log_det, marked));
+        }
         let (levels, log_det, marked) = match self.memory {
             Memory::Invert => memory::inverted(self, Way::Forward, vec![x.clone()], context, marks)
                 .unwrap_or_else(|| self.run_plain(x, context, marks)),
@@ -230,6 +248,9 @@ impl Flow {
     /// [`Error::Shape`] if a level or `context` does not fit.
     pub fn inverse(&self, latents: &Latents, context: Context<'_>) -> Result<(Tensor<4>, Tensor<1>)> {
         self.check_latents(latents, context)?;
+        if let Some(done) = program::inverse(self, &self.programs, &latents.levels, context) {
+            return Ok(done);
+        }
         if self.memory == Memory::Invert
             && let Some((mut data, log_det, _)) =
                 memory::inverted(self, Way::Inverse, latents.levels.clone(), context, &[])

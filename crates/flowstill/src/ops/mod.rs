@@ -8,3 +8,4 @@ pub mod dense;
 pub mod host;
 pub mod implicit;
 pub mod patches;
+pub(crate) mod program;

@@ -1,0 +1,205 @@
+//! Scale and shift every plane.
+
+use super::{Layer, Purpose};
+use crate::places::Places;
+use crate::work::{Tape, Work};
+use flowstill_kernels::elementwise::widest;
+
+/// `z = (x + shift) exp(log_scale)`: activation normalisation, and the affine layer.
+#[derive(Debug)]
+pub(crate) struct Affine {
+    channels: usize,
+    shift_at: usize,
+    log_scale_at: usize,
+    shift: Vec<f32>,
+    scale: Vec<f32>,
+    log_det: f64,
+}
+
+impl Affine {
+    pub(crate) fn new(path: &str, channels: usize, places: &Places) -> Option<Self> {
+        Some(Self {
+            channels,
+            shift_at: places.find(&format!("{path}.shift"), channels)?,
+            log_scale_at: places.find(&format!("{path}.log_scale"), channels)?,
+            shift: vec![0.0; channels],
+            scale: vec![1.0; channels],
+            log_det: 0.0,
+        })
+    }
+}
+
+impl Layer for Affine {
+    fn load(&mut self, values: &[f32], _purpose: Purpose) {
+        let log_scale = &values[self.log_scale_at..][..self.channels];
+        self.shift.copy_from_slice(&values[self.shift_at..][..self.channels]);
+        self.scale.iter_mut().zip(log_scale).for_each(|(scale, log)| *scale = log.exp());
+        self.log_det = log_scale.iter().map(|log| f64::from(*log)).sum();
+    }
+
+    fn forward(&self, work: &mut Work, tape: &mut Tape) {
+        let lanes = work.lanes();
+        let kept = tape.push(self.channels * lanes);
+        let planes = work.state.chunks_exact_mut(lanes).zip(kept.chunks_exact_mut(lanes));
+        for ((state, kept), (shift, scale)) in planes.zip(self.shift.iter().zip(&self.scale)) {
+            widest(|| {
+                for (state, kept) in state.iter_mut().zip(kept) {
+                    *state = (*state + shift) * scale;
+                    *kept = *state;
+                }
+            });
+        }
+        work.add_constant_log_det(self.log_det * work.positions() as f64);
+    }
+
+    fn inverse(&self, work: &mut Work, _tape: &mut Tape) {
+        let lanes = work.lanes();
+        for (state, (shift, scale)) in work.state.chunks_exact_mut(lanes).zip(self.shift.iter().zip(&self.scale)) {
+            let back = scale.recip();
+            widest(|| state.iter_mut().for_each(|state| *state = *state * back - shift));
+        }
+        work.add_constant_log_det(self.log_det * work.positions() as f64);
+    }
+
+    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        let lanes = work.lanes();
+        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
+        let kept = tape.pop(self.channels * lanes);
+        let (shifts, log_scales) = sums.split_at_mut(self.channels);
+        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
+        for (((gradient, z), scale), (shift, log_scale)) in planes.zip(shifts.iter_mut().zip(log_scales)) {
+            let (mut g, mut gz) = (0.0, 0.0);
+            widest(|| {
+                (g, gz) = sum_and_dot(gradient, z);
+                gradient.iter_mut().for_each(|gradient| *gradient *= scale);
+            });
+            *shift += g * scale;
+            *log_scale += gz + of_log_det;
+        }
+    }
+
+    fn sums(&self) -> usize {
+        2 * self.channels
+    }
+
+    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut [f32]) {
+        add(&mut gradient[self.shift_at..][..self.channels], &sums[..self.channels]);
+        add(&mut gradient[self.log_scale_at..][..self.channels], &sums[self.channels..]);
+    }
+
+    fn planes(&self) -> usize {
+        self.channels
+    }
+}
+
+/// `z = (x - mean) exp(log_gamma) / sqrt(variance + 1e-5) + beta`, by stored statistics.
+#[derive(Debug)]
+pub(crate) struct BatchNorm {
+    channels: usize,
+    /// Of mean, variance, log_gamma, beta.
+    at: [usize; 4],
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+    beta: Vec<f32>,
+    log_det: f64,
+}
+
+impl BatchNorm {
+    pub(crate) fn new(path: &str, channels: usize, places: &Places) -> Option<Self> {
+        let find = |name: &str| places.find(&format!("{path}.{name}"), channels);
+        Some(Self {
+            channels,
+            at: [find("mean")?, find("variance")?, find("log_gamma")?, find("beta")?],
+            mean: vec![0.0; channels],
+            scale: vec![1.0; channels],
+            beta: vec![0.0; channels],
+            log_det: 0.0,
+        })
+    }
+}
+
+impl Layer for BatchNorm {
+    fn load(&mut self, values: &[f32], _purpose: Purpose) {
+        let [mean, variance, log_gamma, beta] = self.at.map(|at| &values[at..][..self.channels]);
+        self.mean.copy_from_slice(mean);
+        self.beta.copy_from_slice(beta);
+        self.log_det = 0.0;
+        for ((scale, variance), log_gamma) in self.scale.iter_mut().zip(variance).zip(log_gamma) {
+            let log_scale = log_gamma - 0.5 * (variance + 1e-5).ln();
+            *scale = log_scale.exp();
+            self.log_det += f64::from(log_scale);
+        }
+    }
+
+    fn forward(&self, work: &mut Work, tape: &mut Tape) {
+        let lanes = work.lanes();
+        let kept = tape.push(self.channels * lanes);
+        for (channel, (state, kept)) in work.state.chunks_exact_mut(lanes).zip(kept.chunks_exact_mut(lanes)).enumerate()
+        {
+            let (mean, scale, beta) = (self.mean[channel], self.scale[channel], self.beta[channel]);
+            widest(|| {
+                for (state, kept) in state.iter_mut().zip(kept) {
+                    *kept = (*state - mean) * scale;
+                    *state = *kept + beta;
+                }
+            });
+        }
+        work.add_constant_log_det(self.log_det * work.positions() as f64);
+    }
+
+    fn inverse(&self, work: &mut Work, _tape: &mut Tape) {
+        let lanes = work.lanes();
+        for (channel, state) in work.state.chunks_exact_mut(lanes).enumerate() {
+            let (mean, back, beta) = (self.mean[channel], self.scale[channel].recip(), self.beta[channel]);
+            widest(|| state.iter_mut().for_each(|state| *state = (*state - beta) * back + mean));
+        }
+        work.add_constant_log_det(self.log_det * work.positions() as f64);
+    }
+
+    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        let lanes = work.lanes();
+        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
+        let kept = tape.pop(self.channels * lanes);
+        let (log_gammas, betas) = sums.split_at_mut(self.channels);
+        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
+        for (((gradient, normed), scale), (log_gamma, beta)) in planes.zip(log_gammas.iter_mut().zip(betas)) {
+            let (mut g, mut gn) = (0.0, 0.0);
+            widest(|| {
+                (g, gn) = sum_and_dot(gradient, normed);
+                gradient.iter_mut().for_each(|gradient| *gradient *= scale);
+            });
+            *log_gamma += gn + of_log_det;
+            *beta += g;
+        }
+    }
+
+    fn sums(&self) -> usize {
+        2 * self.channels
+    }
+
+    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut [f32]) {
+        add(&mut gradient[self.at[2]..][..self.channels], &sums[..self.channels]);
+        add(&mut gradient[self.at[3]..][..self.channels], &sums[self.channels..]);
+    }
+
+    fn planes(&self) -> usize {
+        self.channels
+    }
+}
+
+/// The sum of `a`, and of `a b`; sixteen partial sums, so that the machine adds side by side.
+#[inline(always)]
+pub(super) fn sum_and_dot(a: &[f32], b: &[f32]) -> (f32, f32) {
+    let (mut sums, mut dots) = ([0.0f32; 16], [0.0f32; 16]);
+    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
+        for i in 0..16 {
+            sums[i] += a[i];
+            dots[i] += a[i] * b[i];
+        }
+    }
+    (sums.iter().sum(), dots.iter().sum())
+}
+
+pub(super) fn add(to: &mut [f32], from: &[f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+}

@@ -1,0 +1,198 @@
+//! Move every plane by parameters that a masked network computes from the planes before it.
+
+use super::dense::Dense;
+use super::net::Net;
+use super::univariate::{columns, map};
+use super::{Layer, Purpose};
+use crate::architecture::{Activation, Autoregressive as Config};
+use crate::masks::hidden_degrees;
+use crate::places::Places;
+use crate::work::{Tape, Work};
+use flowstill_kernels::made;
+use flowstill_kernels::planes::map::widest;
+use flowstill_kernels::univariate::Map;
+
+/// A masked autoregressive layer.
+#[derive(Debug)]
+pub(crate) struct Autoregressive {
+    channels: usize,
+    context: usize,
+    map: Map,
+    net: Net,
+    inverse: Option<made::Inverse>,
+    source: Source,
+}
+
+/// Where the stored layers lie, for the inverse, which arranges them in its own way.
+#[derive(Debug)]
+struct Source {
+    /// Weights, biases and degrees of the outputs of each layer.
+    layers: Vec<(usize, usize, Vec<usize>)>,
+    context_at: usize,
+    activation: made::Activation,
+    residual: bool,
+    /// What the context adds to: outputs of the first layer.
+    first_width: usize,
+    context_weight: Vec<f32>,
+}
+
+impl Autoregressive {
+    pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
+        let (channels, context, map) = (config.channels, config.context, map(config.transform));
+        let made = &config.made;
+        let outputs = channels * map.params();
+        let first_width = made.hidden.first().copied().unwrap_or(outputs);
+        let context_at = match context {
+            0 => 0,
+            _ => places.find(&format!("{path}.net.context"), context * first_width)?,
+        };
+        // Degrees of the inputs of each layer, counted from 1; conditioning values come first and are seen by all.
+        let mut before: Vec<usize> = (1..=channels).collect();
+        let (mut layers, mut stored) = (Vec::new(), Vec::new());
+        for index in 0..=made.hidden.len() {
+            let last = index == made.hidden.len();
+            let width = if last { outputs } else { made.hidden[index] };
+            let weight_at = places.find(&format!("{path}.net.layers.{index}.weight"), before.len() * width)?;
+            let bias_at = places.find(&format!("{path}.net.layers.{index}.bias"), width)?;
+            let order = if last { columns(map, channels) } else { (0..width).collect() };
+            let degrees = match last {
+                false => hidden_degrees(width, channels, context > 0),
+                true => (0..outputs).map(|n| n / map.params() + 1).collect(),
+            };
+            let still = if index == 0 { context } else { 0 };
+            // A hidden unit sees its own degree, an output only those below.
+            let seen = |degree: &usize| {
+                let end = before.partition_point(|own| if last { own < degree } else { own <= degree });
+                still + end
+            };
+            let limits = degrees.iter().map(seen).collect();
+            let rows = (0..still).map(|k| context_at + k * width);
+            let rows = rows.chain((0..before.len()).map(|k| weight_at + k * width)).collect();
+            let mut of_columns = vec![0; width];
+            order.iter().zip(&degrees).for_each(|(column, degree)| of_columns[*column] = *degree);
+            stored.push((weight_at, bias_at, of_columns));
+            layers.push(Dense::new(rows, order, bias_at, Some(limits), still));
+            before = degrees;
+        }
+        let source = Source {
+            layers: stored,
+            context_at,
+            activation: match made.activation {
+                Activation::Relu => made::Activation::Relu,
+                Activation::Tanh => made::Activation::Tanh,
+                Activation::Silu => made::Activation::Silu,
+            },
+            residual: made.residual,
+            first_width,
+            context_weight: Vec::new(),
+        };
+        let net = Net::new(layers, made.activation, made.residual);
+        Some(Self { channels, context, map, net, inverse: None, source })
+    }
+
+    fn block(&self, lanes: usize) -> usize {
+        self.net.planes() * lanes
+    }
+}
+
+impl Layer for Autoregressive {
+    fn load(&mut self, values: &[f32], purpose: Purpose) {
+        if purpose.forward || purpose.backward {
+            self.net.load(values, purpose);
+        }
+        if purpose.inverse {
+            let mut inputs = self.channels;
+            let mut layers = Vec::new();
+            for (weight_at, bias_at, degrees) in &self.source.layers {
+                let width = degrees.len();
+                let (weight, bias) = (&values[*weight_at..][..inputs * width], &values[*bias_at..][..width]);
+                layers.push(made::Layer { weight, bias, degrees });
+                inputs = width;
+            }
+            let Source { activation, residual, context_at, first_width, .. } = self.source;
+            self.inverse = Some(made::Inverse::new(self.channels, &layers, residual, activation, self.map));
+            self.source.context_weight = values[context_at..][..self.context * first_width].to_vec();
+        }
+    }
+
+    fn forward(&self, work: &mut Work, tape: &mut Tape) {
+        let (lanes, size) = (work.lanes(), self.channels * work.lanes());
+        let block = tape.push(self.block(lanes));
+        let (context, rest) = block.split_at_mut(self.context * lanes);
+        work.spread_context(context);
+        rest[..size].copy_from_slice(&work.state[..size]);
+        self.net.forward(block, lanes);
+        let mut slopes = work.take(lanes);
+        slopes.fill(0.0);
+        let raw = &block[block.len() - self.net.outputs() * lanes..];
+        let x = &block[self.context * lanes..][..size];
+        let planes = x.chunks_exact(lanes).zip(raw.chunks_exact(self.map.params() * lanes));
+        for ((x, raw), z) in planes.zip(work.state.chunks_exact_mut(lanes)) {
+            widest::forward(self.map, x, raw, z, &mut slopes);
+        }
+        work.add_log_det(&slopes);
+        work.give(slopes);
+    }
+
+    fn inverse(&self, work: &mut Work, _tape: &mut Tape) {
+        let lanes = work.lanes();
+        let Some(inverse) = &self.inverse else { return work.state.fill(f32::NAN) };
+        let mut x = work.take(self.channels * lanes);
+        let mut slopes = work.take(lanes);
+        slopes.fill(0.0);
+        let mut shift = work.take(if self.context > 0 { self.source.first_width * lanes } else { 0 });
+        if self.context > 0 {
+            let mut context = work.take(self.context * lanes);
+            work.spread_context(&mut context);
+            shift.fill(0.0);
+            for (values, weights) in
+                context.chunks_exact(lanes).zip(self.source.context_weight.chunks_exact(self.source.first_width))
+            {
+                for (shift, weight) in shift.chunks_exact_mut(lanes).zip(weights) {
+                    shift.iter_mut().zip(values).for_each(|(shift, value)| *shift += weight * value);
+                }
+            }
+            work.give(context);
+        }
+        let shifts = (self.context > 0).then_some(shift.as_slice());
+        inverse.run_planes(&work.state[..self.channels * lanes], shifts, lanes, &mut x, &mut slopes);
+        std::mem::swap(&mut work.state, &mut x);
+        work.add_log_det(&slopes);
+        work.give(x);
+        work.give(slopes);
+        work.give(shift);
+    }
+
+    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        let (lanes, params) = (work.lanes(), self.map.params());
+        let block = tape.pop(self.block(lanes));
+        let mut g_slopes = work.take(lanes);
+        work.spread_g_log_det(&mut g_slopes);
+        let mut g_raw = work.take(self.net.outputs() * lanes);
+        let mut g_x = work.take(self.channels * lanes);
+        let raw = &block[block.len() - self.net.outputs() * lanes..];
+        let x = &block[self.context * lanes..][..self.channels * lanes];
+        let from = x.chunks_exact(lanes).zip(raw.chunks_exact(params * lanes)).zip(work.gradient.chunks_exact(lanes));
+        let to = g_x.chunks_exact_mut(lanes).zip(g_raw.chunks_exact_mut(params * lanes));
+        for (((x, raw), g_z), (g_x, g_raw)) in from.zip(to) {
+            widest::backward(self.map, x, raw, g_z, &g_slopes, g_x, g_raw);
+        }
+        self.net.backward(work, block, lanes, &g_raw, &mut g_x, sums);
+        std::mem::swap(&mut work.gradient, &mut g_x);
+        work.give(g_x);
+        work.give(g_raw);
+        work.give(g_slopes);
+    }
+
+    fn sums(&self) -> usize {
+        self.net.sums()
+    }
+
+    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut [f32]) {
+        self.net.finish(sums, gradient);
+    }
+
+    fn planes(&self) -> usize {
+        self.net.planes()
+    }
+}

@@ -1,0 +1,125 @@
+//! Keep one layer of weights in the order of its products, forth and back, and lead its gradients home.
+
+use super::Purpose;
+use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
+
+/// From stored weights, `weight[input][output]` and a bias, to products of planes.
+///
+/// Outputs may stand in another order than the stored columns. An output sees the inputs below its limit, and limits never fall.
+#[derive(Debug)]
+pub(super) struct Dense {
+    /// Where the weights of each input begin.
+    rows: Vec<usize>,
+    /// The stored column of each output.
+    columns: Vec<usize>,
+    /// Where the stored bias begins.
+    bias_at: usize,
+    limits: Vec<usize>,
+    /// The first inputs, whose gradients nobody wants (conditioning values).
+    still: usize,
+    forward: Packed,
+    backward: Packed,
+    bias: Vec<f32>,
+}
+
+impl Dense {
+    pub(super) fn new(
+        rows: Vec<usize>,
+        columns: Vec<usize>,
+        bias_at: usize,
+        limits: Option<Vec<usize>>,
+        still: usize,
+    ) -> Self {
+        let (inputs, outputs) = (rows.len(), columns.len());
+        let limits = limits.unwrap_or_else(|| vec![inputs; outputs]);
+        debug_assert!(limits.is_sorted() && limits.len() == outputs);
+        let forward = Packed::new(outputs, inputs, |n| 0..limits[n]);
+        let backward =
+            Packed::new(inputs - still, outputs, |k| limits.partition_point(|limit| *limit <= k + still)..outputs);
+        Self { rows, bias: vec![0.0; outputs], columns, bias_at, limits, still, forward, backward }
+    }
+
+    pub(super) fn inputs(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn outputs(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The stored column of each output.
+    pub(super) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    pub(super) fn load(&mut self, values: &[f32], purpose: Purpose) {
+        let Self { rows, columns, limits, still, .. } = self;
+        let weight = |n: usize, k: usize| if k < limits[n] { values[rows[k] + columns[n]] } else { 0.0 };
+        self.forward.fill(weight);
+        if purpose.backward {
+            self.backward.fill(|k, n| weight(n, k + *still));
+        }
+        self.bias.iter_mut().zip(&self.columns).for_each(|(bias, column)| *bias = values[self.bias_at + column]);
+    }
+
+    /// `out = end(W input + bias)`, added to `out` if it `joins`.
+    pub(super) fn forward(&self, input: &[f32], lanes: usize, joins: bool, end: End<'_>, out: &mut [f32]) {
+        let start = if joins { Start::OutputAndBias(&self.bias) } else { Start::Bias(&self.bias) };
+        self.forward.apply(input, lanes, start, end, out);
+    }
+
+    /// The same without the bias.
+    pub(super) fn forward_plain(&self, input: &[f32], lanes: usize, out: &mut [f32]) {
+        self.forward.apply(input, lanes, Start::Zero, End::Plain, out);
+    }
+
+    /// From the gradient of the output to that of the inputs that have one.
+    pub(super) fn backward(&self, gradient: &[f32], lanes: usize, joins: bool, end: End<'_>, out: &mut [f32]) {
+        let start = if joins { Start::Output } else { Start::Zero };
+        self.backward.apply(gradient, lanes, start, end, out);
+    }
+
+    /// Values of the sums: weights, `[outputs, inputs]`, then biases.
+    pub(super) fn sums(&self) -> usize {
+        self.outputs() * (self.inputs() + 1)
+    }
+
+    /// Add the gradients of the weights.
+    pub(super) fn add_up(&self, gradient: &[f32], input: &[f32], lanes: usize, sums: &mut [f32]) {
+        let (weights, biases) = sums.split_at_mut(self.outputs() * self.inputs());
+        add_weight_gradient(gradient, input, lanes, |n| self.limits[n], weights);
+        add_plane_sums(gradient, lanes, biases);
+    }
+
+    /// The same without biases.
+    pub(super) fn add_up_weights(&self, gradient: &[f32], input: &[f32], lanes: usize, sums: &mut [f32]) {
+        let weights = &mut sums[..self.outputs() * self.inputs()];
+        add_weight_gradient(gradient, input, lanes, |n| self.limits[n], weights);
+    }
+
+    /// Add the sums to the gradient of the stored weights.
+    pub(super) fn finish(&self, sums: &[f32], gradient: &mut [f32]) {
+        let (weights, biases) = sums.split_at(self.outputs() * self.inputs());
+        for ((n, sums), column) in weights.chunks_exact(self.inputs().max(1)).enumerate().zip(&self.columns) {
+            for (sum, row) in sums[..self.limits[n]].iter().zip(&self.rows) {
+                gradient[row + column] += sum;
+            }
+        }
+        for (bias, column) in biases.iter().zip(&self.columns) {
+            gradient[self.bias_at + column] += bias;
+        }
+    }
+}
+
+/// Add the sum of each plane.
+pub(super) fn add_plane_sums(planes: &[f32], lanes: usize, sums: &mut [f32]) {
+    flowstill_kernels::elementwise::widest(|| {
+        for (plane, sum) in planes.chunks_exact(lanes).zip(sums) {
+            let mut partial = [0.0f32; 16];
+            for values in plane.chunks_exact(16) {
+                (0..16).for_each(|i| partial[i] += values[i]);
+            }
+            *sum += partial.iter().sum::<f32>();
+        }
+    });
+}

@@ -1,0 +1,64 @@
+//! Carry a tile through one layer, forth, undone, and back with gradients.
+
+mod affine;
+mod autoregressive;
+mod convnet;
+mod coupling;
+mod dense;
+mod linear;
+mod net;
+mod permute;
+mod split;
+mod squeeze;
+mod univariate;
+
+pub(crate) use affine::{Affine, BatchNorm};
+pub(crate) use autoregressive::Autoregressive;
+pub(crate) use coupling::Coupling;
+pub(crate) use linear::Linear;
+pub(crate) use permute::Permute;
+pub(crate) use split::Split;
+pub(crate) use squeeze::Squeeze;
+
+use crate::work::{Tape, Work};
+use std::fmt::Debug;
+
+/// What a program is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purpose {
+    /// Data to latents.
+    pub forward: bool,
+    /// Gradients of that.
+    pub backward: bool,
+    /// Latents to data.
+    pub inverse: bool,
+}
+
+/// A layer with its weights as it reads them.
+///
+/// What a layer pushes onto the tape in `forward` it pops in `backward`. `sums` is its own part of a worker's sums of gradients; `finish` turns the
+/// sum over all workers into gradients of the weights as they are stored.
+pub(crate) trait Layer: Debug + Send + Sync {
+    /// Take the weights from the flat vector.
+    fn load(&mut self, values: &[f32], purpose: Purpose);
+
+    /// Data to latents; adds to the log-determinants.
+    fn forward(&self, work: &mut Work, tape: &mut Tape);
+
+    /// Latents to data, with the same log-determinants added.
+    fn inverse(&self, work: &mut Work, tape: &mut Tape);
+
+    /// From the gradient of the latents to that of the data.
+    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]);
+
+    /// Values of `sums`.
+    fn sums(&self) -> usize {
+        0
+    }
+
+    /// Add the gradients of the weights to `gradient`, which lies as `values` does.
+    fn finish(&self, _values: &[f32], _sums: &[f32], _gradient: &mut [f32]) {}
+
+    /// Values that `forward` pushes per lane of a tile, at most: what tiles are cut by.
+    fn planes(&self) -> usize;
+}

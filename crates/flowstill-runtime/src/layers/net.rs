@@ -1,0 +1,250 @@
+//! Run a perceptron, plain or of residual blocks, masked or not, over planes.
+
+use super::Purpose;
+use super::dense::Dense;
+use crate::architecture::Activation;
+use crate::work::Work;
+use flowstill_kernels::dense::End;
+use flowstill_kernels::{activations, elementwise};
+
+/// Layers with a nonlinearity between them.
+///
+/// A call works in one block of planes: the input; for a residual net the stream; what each nonlinearity gave; for silu also what it was given; at
+/// the end the raw output.
+#[derive(Debug)]
+pub(super) struct Net {
+    layers: Vec<Dense>,
+    activation: Activation,
+    residual: bool,
+}
+
+impl Net {
+    pub(super) fn new(layers: Vec<Dense>, activation: Activation, residual: bool) -> Self {
+        Self { layers, activation, residual }
+    }
+
+    pub(super) fn inputs(&self) -> usize {
+        self.layers[0].inputs()
+    }
+
+    pub(super) fn outputs(&self) -> usize {
+        self.layers[self.layers.len() - 1].outputs()
+    }
+
+    pub(super) fn load(&mut self, values: &[f32], purpose: Purpose) {
+        self.layers.iter_mut().for_each(|layer| layer.load(values, purpose));
+    }
+
+    /// Planes of the block.
+    pub(super) fn planes(&self) -> usize {
+        let hidden = &self.layers[..self.layers.len() - 1];
+        let bent = |layer: &Dense| layer.outputs() * if self.activation == Activation::Silu { 2 } else { 1 };
+        let bends: usize = match self.residual {
+            // The first layer makes the stream; two layers of a block are each preceded by a nonlinearity.
+            true => hidden.first().map_or(0, Dense::outputs) + hidden.iter().skip(1).map(bent).sum::<usize>(),
+            false => hidden.iter().map(bent).sum(),
+        };
+        self.inputs() + bends + self.outputs()
+    }
+
+    /// Fill the block behind its input, which stands there already. The raw output is its end.
+    pub(super) fn forward(&self, block: &mut [f32], lanes: usize) {
+        let (last, hidden) = self.layers.split_last().expect("a net has a last layer");
+        let (mut done, mut rest) = block.split_at_mut(self.inputs() * lanes);
+        if let (true, Some((first, inner))) = (self.residual, hidden.split_first()) {
+            let (stream, mut rest) = rest.split_at_mut(first.outputs() * lanes);
+            first.forward(done, lanes, false, End::Plain, stream);
+            for pair in inner.chunks_exact(2) {
+                let (outer, tail) = self.bend(stream, lanes, rest);
+                let (bent, tail) = self.layer_and_bend(&pair[0], outer, lanes, tail);
+                pair[1].forward(bent, lanes, true, End::Plain, stream);
+                rest = tail;
+            }
+            return last.forward(stream, lanes, false, End::Plain, rest);
+        }
+        for layer in hidden {
+            let (bent, tail) = self.layer_and_bend(layer, done, lanes, rest);
+            (done, rest) = (bent, tail);
+        }
+        last.forward(done, lanes, false, End::Plain, rest);
+    }
+
+    /// A layer and the nonlinearity; what that gave, and the room behind.
+    fn layer_and_bend<'a>(
+        &self,
+        layer: &Dense,
+        input: &[f32],
+        lanes: usize,
+        room: &'a mut [f32],
+    ) -> (&'a mut [f32], &'a mut [f32]) {
+        let size = layer.outputs() * lanes;
+        match self.activation {
+            Activation::Relu => {
+                let (bent, rest) = room.split_at_mut(size);
+                layer.forward(input, lanes, false, End::Relu, bent);
+                (bent, rest)
+            }
+            Activation::Tanh => {
+                let (bent, rest) = room.split_at_mut(size);
+                layer.forward(input, lanes, false, End::Plain, bent);
+                activations::tanh_of(bent);
+                (bent, rest)
+            }
+            Activation::Silu => {
+                let (before, rest) = room.split_at_mut(size);
+                let (bent, rest) = rest.split_at_mut(size);
+                layer.forward(input, lanes, false, End::Plain, before);
+                bent.copy_from_slice(before);
+                activations::silu(bent);
+                (bent, rest)
+            }
+        }
+    }
+
+    /// The nonlinearity alone.
+    fn bend<'a>(&self, input: &[f32], _lanes: usize, room: &'a mut [f32]) -> (&'a mut [f32], &'a mut [f32]) {
+        match self.activation {
+            Activation::Silu => {
+                let (before, rest) = room.split_at_mut(input.len());
+                let (bent, rest) = rest.split_at_mut(input.len());
+                before.copy_from_slice(input);
+                bent.copy_from_slice(input);
+                activations::silu(bent);
+                (bent, rest)
+            }
+            Activation::Relu | Activation::Tanh => {
+                let (bent, rest) = room.split_at_mut(input.len());
+                bent.copy_from_slice(input);
+                match self.activation {
+                    Activation::Relu => activations::relu(bent),
+                    _ => activations::tanh_of(bent),
+                }
+                (bent, rest)
+            }
+        }
+    }
+
+    /// Values of the sums.
+    pub(super) fn sums(&self) -> usize {
+        self.layers.iter().map(Dense::sums).sum()
+    }
+
+    /// From the gradient of the raw output to that of the input (without the conditioning values), added to `to`; the block is as `forward` left it.
+    pub(super) fn backward(
+        &self,
+        work: &mut Work,
+        block: &[f32],
+        lanes: usize,
+        raw: &[f32],
+        to: &mut [f32],
+        sums: &mut [f32],
+    ) {
+        let (last, hidden) = self.layers.split_last().expect("a net has a last layer");
+        let (input, rest) = block.split_at(self.inputs() * lanes);
+        let body = &rest[..rest.len() - self.outputs() * lanes];
+        let (hidden_sums, last_sums) = sums.split_at_mut(sums.len() - last.sums());
+        if hidden.is_empty() {
+            last.add_up(raw, input, lanes, last_sums);
+            return last.backward(raw, lanes, true, End::Plain, to);
+        }
+        let width = |layer: &Dense| layer.outputs() * lanes;
+        let mut gradient = work.take(width(&hidden[hidden.len() - 1]));
+        if self.residual {
+            let (first, inner) = hidden.split_first().expect("not empty");
+            let (stream, mut body) = body.split_at(width(first));
+            last.add_up(raw, stream, lanes, last_sums);
+            last.backward(raw, lanes, false, End::Plain, &mut gradient);
+            let mut within = work.take(width(first));
+            let (first_sums, mut inner_sums) = hidden_sums.split_at_mut(first.sums());
+            for pair in inner.chunks_exact(2).rev() {
+                let (outer, bent);
+                (body, bent) = self.split_bend(body, width(&pair[0]));
+                (body, outer) = self.split_bend(body, width(first));
+                let (rest, own) = inner_sums.split_at_mut(inner_sums.len() - pair[0].sums() - pair[1].sums());
+                let (sums, next) = own.split_at_mut(pair[0].sums());
+                pair[1].add_up(&gradient, bent.after, lanes, next);
+                pair[1].backward(&gradient, lanes, false, End::Plain, &mut within);
+                self.unbend(&bent, &mut within);
+                pair[0].add_up(&within, outer.after, lanes, sums);
+                let mut back = work.take(gradient.len());
+                pair[0].backward(&within, lanes, false, End::Plain, &mut back);
+                self.unbend(&outer, &mut back);
+                elementwise::add(&mut gradient, &back);
+                work.give(back);
+                inner_sums = rest;
+            }
+            work.give(within);
+            first.add_up(&gradient, input, lanes, first_sums);
+            first.backward(&gradient, lanes, true, End::Plain, to);
+        } else {
+            let mut body = body;
+            let mut sums = hidden_sums;
+            let mut bent;
+            (body, bent) = self.split_bend(body, gradient.len());
+            last.add_up(raw, bent.after, lanes, last_sums);
+            self.backward_and_unbend(last, raw, lanes, &bent, &mut gradient);
+            for layer in hidden.iter().rev() {
+                let (rest, own) = sums.split_at_mut(sums.len() - layer.sums());
+                sums = rest;
+                if body.is_empty() {
+                    layer.add_up(&gradient, input, lanes, own);
+                    layer.backward(&gradient, lanes, true, End::Plain, to);
+                } else {
+                    (body, bent) = self.split_bend(body, layer.inputs() * lanes);
+                    layer.add_up(&gradient, bent.after, lanes, own);
+                    let mut before = work.take(layer.inputs() * lanes);
+                    self.backward_and_unbend(layer, &gradient, lanes, &bent, &mut before);
+                    std::mem::swap(&mut gradient, &mut before);
+                    work.give(before);
+                }
+            }
+        }
+        work.give(gradient);
+    }
+
+    /// The end of what the block holds, as one nonlinearity left it.
+    fn split_bend<'a>(&self, body: &'a [f32], size: usize) -> (&'a [f32], Bent<'a>) {
+        let (body, after) = body.split_at(body.len() - size);
+        match self.activation {
+            Activation::Silu => {
+                let (body, before) = body.split_at(body.len() - size);
+                (body, Bent { before, after })
+            }
+            Activation::Relu | Activation::Tanh => (body, Bent { before: after, after }),
+        }
+    }
+
+    fn backward_and_unbend(&self, layer: &Dense, gradient: &[f32], lanes: usize, bent: &Bent<'_>, out: &mut [f32]) {
+        match self.activation {
+            Activation::Relu => layer.backward(gradient, lanes, false, End::Gate(bent.after), out),
+            Activation::Tanh | Activation::Silu => {
+                layer.backward(gradient, lanes, false, End::Plain, out);
+                self.unbend(bent, out);
+            }
+        }
+    }
+
+    /// Multiply with the slope of the nonlinearity.
+    fn unbend(&self, bent: &Bent<'_>, gradient: &mut [f32]) {
+        match self.activation {
+            Activation::Relu => activations::relu_back(gradient, bent.after),
+            Activation::Tanh => activations::tanh_back(gradient, bent.after),
+            Activation::Silu => activations::silu_back(gradient, bent.before),
+        }
+    }
+
+    /// Add the sums to the gradient of the stored weights.
+    pub(super) fn finish(&self, mut sums: &[f32], gradient: &mut [f32]) {
+        for layer in &self.layers {
+            let (own, rest) = sums.split_at(layer.sums());
+            layer.finish(own, gradient);
+            sums = rest;
+        }
+    }
+}
+
+/// What a nonlinearity was given and what it made of it.
+struct Bent<'a> {
+    before: &'a [f32],
+    after: &'a [f32],
+}

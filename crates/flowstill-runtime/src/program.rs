@@ -1,0 +1,223 @@
+//! Compile the description of a flow into layers, and carry tiles of a batch through them, all threads busy.
+
+use crate::architecture::{Architecture, Bijector};
+use crate::layers::{Affine, Autoregressive, BatchNorm, Coupling, Layer, Linear, Permute, Purpose, Split, Squeeze};
+use crate::places::Places;
+use crate::work::Work;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A flow ready to run: layers with their weights.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) event: [usize; 3],
+    pub(crate) context: usize,
+    pub(crate) stages: Vec<Stage>,
+    /// The shape of the latents of every level.
+    pub(crate) latents: Vec<[usize; 3]>,
+    /// The shape after each step.
+    pub(crate) steps: Vec<[usize; 3]>,
+    /// Values of a worker's sums of gradients.
+    pub(crate) sums: usize,
+    values: usize,
+}
+
+/// What comes next on the way from data to latents.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// A layer, and its part of the sums.
+    Layer(Box<dyn Layer>, Range<usize>),
+    /// The end of a step, counted from 1 over all levels.
+    Step(usize),
+    /// The end of a level: the planes from `kept` on leave.
+    Leave {
+        /// Planes that stay.
+        kept: usize,
+        /// The level, from 0.
+        level: usize,
+    },
+}
+
+impl Program {
+    /// Compile; `places` are those of the tensors under their names in a flow file. `None` if a layer is of a kind that is not run here, or a tensor
+    /// is missing.
+    pub fn new(architecture: &Architecture, places: &Places) -> Option<Self> {
+        let mut maker = Maker { places, stages: Vec::new(), sums: 0 };
+        let (mut event, mut number) = (architecture.event, 0);
+        let (mut latents, mut steps) = (Vec::new(), Vec::new());
+        for (level, bijectors) in architecture.levels.iter().enumerate() {
+            for (index, bijector) in bijectors.iter().enumerate() {
+                let path = format!("levels.{level}.steps.{index}");
+                event = maker.add(&path, bijector, event)?;
+                number += 1;
+                maker.stages.push(Stage::Step(number));
+                steps.push(event);
+            }
+            if let Some(config) = architecture.splits.get(level) {
+                let split = Split::new(&format!("levels.{level}.split"), config, places)?;
+                let (kept, leaving) = (split.kept(), split.leaving());
+                if kept + leaving != event[2] {
+                    return None;
+                }
+                maker.push(split);
+                maker.stages.push(Stage::Leave { kept, level });
+                latents.push([event[0], event[1], leaving]);
+                event[2] = kept;
+            }
+        }
+        latents.push(event);
+        Some(Self {
+            event: architecture.event,
+            context: architecture.context,
+            stages: maker.stages,
+            latents,
+            steps,
+            sums: maker.sums,
+            values: places.len(),
+        })
+    }
+
+    /// Take the weights from the vector that the places describe.
+    ///
+    /// # Panics
+    /// If the vector has another length than the places.
+    pub fn load(&mut self, values: &[f32], purpose: Purpose) {
+        assert_eq!(values.len(), self.values, "values of the program");
+        self.stages.par_iter_mut().for_each(|stage| {
+            if let Stage::Layer(layer, _) = stage {
+                layer.load(values, purpose);
+            }
+        });
+    }
+
+    /// Height, width and channels of a sample.
+    pub fn event(&self) -> [usize; 3] {
+        self.event
+    }
+
+    /// Conditioning values of a sample.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// The shape of the latents of every level.
+    pub fn latents(&self) -> &[[usize; 3]] {
+        &self.latents
+    }
+
+    /// The shape of the state after every step.
+    pub fn steps(&self) -> &[[usize; 3]] {
+        &self.steps
+    }
+
+    /// Values of one sample.
+    pub fn dimensions(&self) -> usize {
+        self.event.iter().product()
+    }
+
+    /// Samples of a tile.
+    pub(crate) fn tile(&self, samples: usize, keeps: bool) -> usize {
+        // What a position of the data keeps, layers of later levels counted by their share of positions.
+        let area = (self.event[0] * self.event[1]) as f64;
+        let (mut share, mut kept, mut widest) = (1.0, 0.0, 0.0f64);
+        let mut step = 0;
+        for stage in &self.stages {
+            match stage {
+                Stage::Layer(layer, _) => {
+                    kept += layer.planes() as f64 * share;
+                    widest = widest.max(layer.planes() as f64 * share);
+                }
+                Stage::Step(_) => {
+                    let [h, w, _] = self.steps[step];
+                    share = (h * w) as f64 / area;
+                    step += 1;
+                }
+                Stage::Leave { .. } => {}
+            }
+        }
+        let planes = if keeps { kept.min(4.0 * widest) } else { widest };
+        let lanes = (CACHE / 4.0 / planes.max(1.0)).clamp(LEAST, MOST);
+        let fitting = (lanes / area).floor().max(1.0) as usize;
+        let workers = rayon::current_num_threads();
+        let fair = samples.div_ceil(workers).max(1);
+        let tile = fitting.min(fair);
+        match self.event[0] * self.event[1] {
+            // A tile of table rows fills whole vectors.
+            1 => tile.next_multiple_of(crate::work::LANES),
+            _ => tile,
+        }
+    }
+}
+
+/// Bytes that the widest layer of a tile may take: a good part of a second-level cache.
+const CACHE: f64 = 768.0 * 1024.0;
+/// Positions of a tile, at least and at most, where single samples do not decide.
+const LEAST: f64 = 64.0;
+const MOST: f64 = 256.0;
+
+struct Maker<'a> {
+    places: &'a Places,
+    stages: Vec<Stage>,
+    sums: usize,
+}
+
+impl Maker<'_> {
+    fn push(&mut self, layer: impl Layer + 'static) {
+        let end = self.sums + layer.sums();
+        self.stages.push(Stage::Layer(Box::new(layer), self.sums..end));
+        self.sums = end;
+    }
+
+    /// Add a bijector; the shape that it makes of `event`.
+    fn add(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Option<[usize; 3]> {
+        let [h, w, c] = event;
+        let fits = |channels: usize| (channels == c).then_some(event);
+        match bijector {
+            Bijector::ActNorm { channels } | Bijector::Affine { channels } => {
+                self.push(Affine::new(path, *channels, self.places)?);
+                fits(*channels)
+            }
+            Bijector::BatchNorm { channels } => {
+                self.push(BatchNorm::new(path, *channels, self.places)?);
+                fits(*channels)
+            }
+            Bijector::Linear { channels } => {
+                self.push(Linear::whole(path, *channels, self.places)?);
+                fits(*channels)
+            }
+            Bijector::LuLinear { channels } => {
+                self.push(Linear::factors(path, *channels, self.places)?);
+                fits(*channels)
+            }
+            Bijector::Permute { indices } => {
+                self.push(Permute::new(indices)?);
+                fits(indices.len())
+            }
+            Bijector::Coupling(config) => {
+                self.push(Coupling::new(path, config, self.places)?);
+                fits(config.channels)
+            }
+            Bijector::MaskedAutoregressive(config) => {
+                self.push(Autoregressive::new(path, config, self.places)?);
+                fits(config.channels)
+            }
+            Bijector::Squeeze if h % 2 == 0 && w % 2 == 0 => {
+                self.push(Squeeze);
+                Some([h / 2, w / 2, 4 * c])
+            }
+            Bijector::Chain { steps } => steps
+                .iter()
+                .enumerate()
+                .try_fold(event, |event, (index, step)| self.add(&format!("{path}.steps.{index}"), step, event)),
+            Bijector::Squeeze | Bijector::Elementwise { .. } | Bijector::Inverted { .. } => None,
+        }
+    }
+}
+
+/// A worker's tile before its first layer.
+pub(crate) fn begin(work: &mut Work, samples: usize, event: [usize; 3]) {
+    [work.height, work.width, work.channels] = event;
+    work.samples = samples;
+    work.log_det.clear();
+    work.log_det.resize(samples, 0.0);
+}

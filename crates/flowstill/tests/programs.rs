@@ -1,0 +1,202 @@
+//! Hold compiled programs to the composition of bijectors: the same values, marks and gradients, in every memory mode.
+
+use flowstill::burn::tensor::{Device, Tensor};
+use flowstill::flows::{Flow, FlowConfig, Memory};
+use flowstill::{Parameters, random, to_f64};
+
+/// Every family, and every setting that a program treats apart; whether it compiles.
+const FLOWS: &[(&str, [usize; 3], bool)] = &[
+    (r#"{"kind":"maf","blocks":2,"hidden":[20,20]}"#, [1, 1, 6], true),
+    (
+        r#"{"kind":"maf","blocks":3,"hidden":[7,90],"order":"random","norm":"batch","activation":"tanh"}"#,
+        [1, 1, 9],
+        true,
+    ),
+    (r#"{"kind":"maf","blocks":2,"hidden":[],"norm":"none","activation":"silu"}"#, [1, 1, 3], true),
+    (
+        r#"{"kind":"maf","blocks":2,"hidden":[30,30,30],"activation":"silu","base":{"kind":"mixture","components":3}}"#,
+        [1, 1, 5],
+        true,
+    ),
+    (r#"{"kind":"maf","blocks":2,"hidden":[64,64],"transform":{"kind":"rational_quadratic"}}"#, [1, 1, 33], true),
+    (r#"{"kind":"maf","blocks":2,"hidden":[9],"transform":{"kind":"additive"}}"#, [1, 1, 4], true),
+    (r#"{"kind":"maf","blocks":1,"hidden":[9]}"#, [1, 1, 1], true),
+    (r#"{"kind":"iaf","blocks":2,"hidden":[8]}"#, [1, 1, 4], false),
+    (r#"{"kind":"glow","steps":3,"hidden":8,"layers":3}"#, [1, 1, 5], true),
+    (r#"{"kind":"glow","steps":2,"hidden":9,"layers":4,"lu":false,"activation":"tanh"}"#, [1, 1, 7], true),
+    (
+        r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"transform":{"kind":"affine","scale":{"kind":"softsign","bound":3.0}}}"#,
+        [1, 1, 3],
+        true,
+    ),
+    (
+        r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"transform":{"kind":"affine","scale":{"kind":"sigmoid","floor":0.001}}}"#,
+        [1, 1, 3],
+        true,
+    ),
+    (
+        r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"transform":{"kind":"affine","scale":{"kind":"exp"}}}"#,
+        [1, 1, 3],
+        true,
+    ),
+    (r#"{"kind":"nsf","steps":3,"hidden":16,"blocks":2,"bins":8}"#, [1, 1, 6], true),
+    (r#"{"kind":"nsf","steps":2,"hidden":8,"blocks":1,"bins":5,"activation":"silu"}"#, [1, 1, 3], true),
+    (r#"{"kind":"nsf","form":"autoregressive","steps":2,"hidden":24,"blocks":2,"bins":6}"#, [1, 1, 7], true),
+    (
+        r#"{"kind":"nsf","form":"autoregressive","steps":2,"hidden":12,"blocks":1,"bins":4,"activation":"tanh"}"#,
+        [1, 1, 4],
+        true,
+    ),
+    (r#"{"kind":"realnvp","steps":3,"hidden":[8,8]}"#, [1, 1, 5], true),
+    (r#"{"kind":"glow","levels":2,"steps":2,"hidden":6,"base":{"kind":"diagonal_normal"}}"#, [4, 8, 3], true),
+    (r#"{"kind":"glow","levels":3,"steps":1,"hidden":20}"#, [8, 8, 1], true),
+    (
+        r#"{"kind":"glow","levels":2,"steps":2,"hidden":6,"lu":false,"transform":{"kind":"additive"},"split":{"kind":"standard"}}"#,
+        [4, 4, 1],
+        true,
+    ),
+    (
+        r#"{"kind":"glow","levels":1,"steps":2,"hidden":5,"transform":{"kind":"rational_quadratic","bins":4}}"#,
+        [6, 4, 2],
+        true,
+    ),
+    (r#"{"kind":"glow","levels":2,"steps":2,"hidden":6,"activation":"tanh"}"#, [4, 4, 2], false),
+    (r#"{"kind":"realnvp","levels":2,"steps":2,"hidden":[6]}"#, [4, 4, 2], false),
+];
+
+fn flow(text: &str, event: [usize; 3], context: usize) -> Flow {
+    let config: FlowConfig = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let architecture = match event {
+        [1, 1, columns] => config.assemble(columns, context, 1),
+        event => config.assemble_picture(event, context),
+    };
+    let mut flow = Flow::new(&architecture.expect("valid"), 1, &Device::default()).expect("valid");
+    let (x, context) = batch(&flow, 64, 9);
+    flow.initialize(&x, context.as_ref()).expect("fits");
+    let mut rng = random::stream(5, "move", 0);
+    for (_, param) in flow.params_mut().into_iter().filter(|(_, param)| param.is_trainable()) {
+        let noise = random::normals(param.len(), &mut rng);
+        param.set_values(param.values().iter().zip(noise).map(|(value, noise)| value + 0.05 * noise).collect());
+    }
+    flow
+}
+
+fn batch(flow: &Flow, rows: usize, seed: u64) -> (Tensor<4>, Option<Tensor<2>>) {
+    let ([h, w, c], context) = (flow.architecture().event, flow.architecture().context);
+    let (mut rng, device) = (random::stream(seed, "batch", 0), Device::default());
+    let x = random::normal_tensor([rows, h, w, c], &mut rng, &device) * 0.8;
+    (x, (context > 0).then(|| random::normal_tensor([rows, context], &mut rng, &device)))
+}
+
+type Named = Vec<(String, Vec<f64>)>;
+
+/// Latents, log-det, all marks, and the gradients of a loss that all of them have a part in.
+fn everything(flow: &Flow, rows: usize, of_x: bool, of_weights: bool) -> Named {
+    let (x, context) = batch(flow, rows, 3);
+    let flow = if of_weights { flow.clone().tracked() } else { flow.clone() };
+    let x = if of_x { x.autodiff().require_grad() } else { x };
+    let (latents, log_det, trace) = flow.forward_traced(x.clone(), context.as_ref()).expect("fits");
+    let mut out: Named = Vec::new();
+    let mut rng = random::stream(8, "loss", 0);
+    let mut weigh = |tensor: Tensor<4>| {
+        let weights = random::normal_tensor(tensor.dims(), &mut rng, &Device::default());
+        (tensor * weights).sum()
+    };
+    let mut loss = (log_det.clone() * 0.7).sum();
+    for (index, state) in latents.levels.iter().chain(trace.states.iter().flatten()).enumerate() {
+        out.push((format!("state {index}"), to_f64(state.clone())));
+        loss = loss + weigh(state.clone());
+    }
+    out.push(("log det".into(), to_f64(log_det)));
+    if of_x || of_weights {
+        let grads = loss.backward();
+        if of_x {
+            out.push(("gradient of x".into(), to_f64(x.grad(&grads).expect("a leaf"))));
+        }
+        if of_weights {
+            let params = flow.params();
+            let leaves = params.iter().filter(|(_, param)| param.is_trainable());
+            out.extend(leaves.map(|(name, param)| {
+                let gradient = param.flat().grad(&grads).map(to_f64);
+                (format!("gradient of {name}"), gradient.unwrap_or_else(|| vec![0.0; param.len()]))
+            }));
+        }
+    }
+    out
+}
+
+fn assert_close(ours: &Named, plain: &Named, tolerance: f64, what: &str) {
+    assert_eq!(ours.len(), plain.len(), "{what}");
+    for ((name, ours), (other, plain)) in ours.iter().zip(plain) {
+        assert_eq!((name, ours.len()), (other, plain.len()), "{what}");
+        let scale = plain.iter().fold(1.0_f64, |most, v| most.max(v.abs()));
+        for (a, b) in ours.iter().zip(plain) {
+            assert!((a - b).abs() <= tolerance * scale, "{what}, {name}: {a} against {b} (scale {scale})");
+        }
+    }
+}
+
+#[test]
+fn programs_give_what_compositions_give() {
+    for (text, event, compiles) in FLOWS {
+        for context in [0, 2] {
+            let flow = flow(text, *event, context);
+            assert_eq!(flow.is_compiled(), *compiles, "{text}");
+            for rows in [1, 5, 37] {
+                for (of_x, of_weights) in [(true, true), (false, true), (true, false), (false, false)] {
+                    let ours = everything(&flow, rows, of_x, of_weights);
+                    let plain = everything(&flow.clone().composed(), rows, of_x, of_weights);
+                    assert_close(&ours, &plain, 2e-4, &format!("{text} {context} {rows}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_modes_give_the_same_gradients() {
+    for (text, event, _) in FLOWS.iter().filter(|(_, _, compiles)| *compiles) {
+        for context in [0, 2] {
+            let flow = flow(text, *event, context);
+            let stored = everything(&flow, 21, true, true);
+            for (memory, tolerance) in [(Memory::Recompute, 1e-6), (Memory::Invert, 2e-3)] {
+                let ours = everything(&flow.clone().with_memory(memory), 21, true, true);
+                assert_close(&ours, &stored, tolerance, &format!("{text} {context} {memory:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn inverses_give_what_compositions_give() {
+    for (text, event, _) in FLOWS {
+        for context in [0, 2] {
+            let flow = flow(text, *event, context);
+            for rows in [1, 37] {
+                let (x, context) = batch(&flow, rows, 4);
+                let (latents, log_det) = flow.forward(x.clone(), context.as_ref()).expect("fits");
+                let named = |(x, log_det): (Tensor<4>, Tensor<1>)| {
+                    vec![("x".to_string(), to_f64(x)), ("log det".to_string(), to_f64(log_det))]
+                };
+                let ours = named(flow.inverse(&latents, context.as_ref()).expect("fits"));
+                let plain = named(flow.clone().composed().inverse(&latents, context.as_ref()).expect("fits"));
+                assert_close(&ours, &plain, 2e-4, text);
+                assert_close(&ours, &named((x, log_det)), 2e-4, text);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sample_does_not_depend_on_its_batch() {
+    for (text, event, _) in FLOWS.iter().filter(|(_, _, compiles)| *compiles) {
+        let flow = flow(text, *event, 0);
+        let (x, _) = batch(&flow, 300, 6);
+        let all = to_f64(flow.log_prob(x.clone(), None).expect("fits"));
+        for rows in [1, 7, 130] {
+            let some = to_f64(flow.log_prob(x.clone().narrow(0, 0, rows), None).expect("fits"));
+            // To the last bit.
+            assert_eq!(some[..], all[..rows], "{text}");
+        }
+    }
+}
