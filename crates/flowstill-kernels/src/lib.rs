@@ -8,7 +8,9 @@
 //! | [`convnet`] | the network of a Glow coupling, 3x3 - relu - 1x1 - relu - 3x3, and its gradients |
 //! | [`coupling`] | the affine map of a coupling, with its log-det and its gradients |
 //! | [`made`] | the inverse of a masked autoregressive net with its map, at the cost of about one pass |
+//! | [`optimiser`] | steps of Adam and its kin over flat vectors, and the norm of a gradient |
 //! | [`patches`] | the 3x3 neighbourhood of every position, and the adjoint |
+//! | [`planes`] | monotone maps of single values in both directions, with their gradients, wide across lanes |
 //! | [`product`] | a matrix product on one thread |
 //! | [`univariate`] | monotone maps of single values, undone |
 #![deny(missing_docs)]
@@ -19,7 +21,9 @@ pub mod coupling;
 mod elementwise;
 mod functions;
 pub mod made;
+pub mod optimiser;
 pub mod patches;
+pub mod planes;
 pub mod product;
 mod scratch;
 mod tiles;
