@@ -186,3 +186,7 @@ pub mod widest {
         Arch::new().dispatch(Gradients { forward, map, from: z, raw, g_to: g_x, g_log_slope, g_from: g_z, g_raw });
     }
 }
+
+#[cfg(test)]
+#[path = "map_tests.rs"]
+mod tests;
