@@ -11,7 +11,9 @@
 //! | [`dense`] | products of planes with a matrix, its blocks of zeros left out |
 //! | [`elementwise`] | passes over values with the widest instructions |
 //! | [`made`] | the inverse of a masked autoregressive net with its map, at the cost of about one pass |
+//! | [`optimiser`] | steps of Adam and its kin over flat vectors, and the norm of a gradient |
 //! | [`patches`] | the 3x3 neighbourhood of every position, and the adjoint |
+//! | [`planes`] | monotone maps of single values in both directions, with their gradients, wide across lanes |
 //! | [`product`] | a matrix product on one thread |
 //! | [`univariate`] | monotone maps of single values, undone |
 //! | [`windows`] | the 3x3 neighbourhoods of planes, and the adjoint |
@@ -25,7 +27,9 @@ pub mod dense;
 pub mod elementwise;
 mod functions;
 pub mod made;
+pub mod optimiser;
 pub mod patches;
+pub mod planes;
 pub mod product;
 mod scratch;
 mod tiles;
