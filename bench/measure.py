@@ -1,11 +1,12 @@
 """Run one case: build all sides, check that they agree, interleave their runs."""
 
 import math
+import pathlib
 import statistics
 import tempfile
-import pathlib
 from typing import Any, Callable
 
+from busy import busy
 from talk import Worker, WorkerError
 
 Start = Callable[[str, pathlib.Path], Worker]
@@ -85,7 +86,8 @@ def run_case(
     case: dict[str, Any], peers: list[str], start: Start, seconds: float, rounds: int, say: Callable[[str], None]
 ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """The row of the table (none without peers), and every side's figures."""
-    say(case["name"])
+    others_at_work = busy()
+    say(case["name"] + (f": the machine is busy ({others_at_work:.0%}), do not trust this" if others_at_work > 0.1 else ""))
     with tempfile.TemporaryDirectory(prefix="flowstill-bench-") as folder:
         place = pathlib.Path(folder)
         # Fresh processes for every case: the peak of memory is that of this case alone.
@@ -107,7 +109,10 @@ def run_case(
         finally:
             for worker in workers.values():
                 worker.close()
-    return summarise(case, rates, peaks, unit, facts, rounds)
+    row, every = summarise(case, rates, peaks, unit, facts, rounds)
+    for figures in [row or {}, *every]:
+        figures["busy"] = others_at_work
+    return row, every
 
 
 def summarise(

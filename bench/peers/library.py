@@ -16,9 +16,9 @@ class Adapted(nn.Module):
         self.model, self.log_prob, self.sample = model, log_prob, sample
 
 
-def splits_of(features: int, index: int) -> list[int]:
+def splits_of(features: int, index: int) -> Tensor:
     """1 where coupling `index` moves a feature: the odd ones first."""
-    return [int(feature % 2 != index % 2) for feature in range(features)]
+    return (torch.arange(features) % 2 != index % 2).int()
 
 
 def spline_settings(flow: dict[str, Any]) -> tuple[int, float]:
@@ -34,9 +34,18 @@ def import_linear(layer: nn.Linear, weight: np.ndarray, bias: np.ndarray) -> Non
     layer.bias.data = torch.from_numpy(bias.copy())
 
 
-def import_coupling_nets(file: FlowFile, nets: list[list[nn.Linear]]) -> None:
-    """The perceptrons of a table's couplings, one list of layers each."""
+def spline_bias(bias: np.ndarray, bins: int) -> np.ndarray:
+    """Our raw slope 0 is the slope 1; theirs has no such offset."""
+    floor = 1e-3
+    slopes = np.arange(len(bias)) % (3 * bins - 1) >= 2 * bins
+    return bias + np.where(slopes, np.log(np.expm1(1.0 - floor)), 0.0).astype(np.float32)
+
+
+def import_coupling_nets(file: FlowFile, nets: list[list[nn.Linear]], bins: int) -> None:
+    """The perceptrons of a table's spline couplings, one list of layers each."""
     for index, layers in enumerate(nets):
         for place, layer in enumerate(layers):
             name = f"levels.0.steps.{index}.steps.0.net.layers.{place}"
-            import_linear(layer, file.arrays[f"{name}.weight"], file.arrays[f"{name}.bias"])
+            bias = file.arrays[f"{name}.bias"]
+            bias = spline_bias(bias, bins) if place + 1 == len(layers) else bias
+            import_linear(layer, file.arrays[f"{name}.weight"], bias)

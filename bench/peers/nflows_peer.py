@@ -5,17 +5,25 @@ from typing import Any
 import numpy as np
 import torch
 from flowfile import FlowFile
-from library import Adapted, import_coupling_nets, import_linear, spline_settings, splits_of
+from library import Adapted, import_coupling_nets, import_linear, spline_bias, spline_settings, splits_of
 from nflows import transforms as nt
 from nflows.distributions.normal import StandardNormal
 from nflows.flows.base import Flow
 from nflows.nn.nets import MLP
+from torch import Tensor
 
 Spline = nt.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
 
 
-def import_spline_made(file: FlowFile, index: int, made: torch.nn.Module, bins: int, width: int) -> None:
-    """Our masked net: its units are sorted by degree, theirs are not; their widths and heights are divided by sqrt(width)."""
+class Perceptron(MLP):
+    """Their perceptron, called with the context that their couplings pass."""
+
+    def forward(self, inputs: Tensor, context: Tensor | None = None) -> Tensor:
+        return super().forward(inputs)
+
+
+def import_spline_made(file: FlowFile, index: int, made: torch.nn.Module, bins: int) -> None:
+    """Our masked net: its hidden units are sorted by degree, theirs are not."""
     layers = [made.initial_layer, made.blocks[0].linear, made.final_layer]
     before: np.ndarray | None = None
     for place, layer in enumerate(layers):
@@ -28,9 +36,7 @@ def import_spline_made(file: FlowFile, index: int, made: torch.nn.Module, bins: 
             before = np.argsort(order)
             weight, bias = weight[:, before], bias[before]
         else:
-            divided = np.arange(len(bias)) % (3 * bins - 1) < 2 * bins
-            scale = np.where(divided, np.sqrt(width), 1.0).astype(np.float32)
-            weight, bias = weight * scale, bias * scale
+            bias = spline_bias(bias, bins)
         import_linear(layer, weight, bias)
 
 
@@ -42,7 +48,7 @@ def build(case: dict[str, Any], file: FlowFile) -> tuple[torch.nn.Module, bool, 
     for index in range(flow.get("blocks", flow.get("steps"))):
         if coupling:
             bins, bound = spline_settings(flow)
-            net = lambda inputs, outputs: MLP([inputs], [outputs], hidden)
+            net = lambda inputs, outputs: Perceptron([inputs], [outputs], hidden)
             step = nt.PiecewiseRationalQuadraticCouplingTransform(
                 splits_of(features, index), net, num_bins=bins, tails="linear", tail_bound=bound
             )
@@ -58,9 +64,10 @@ def build(case: dict[str, Any], file: FlowFile) -> tuple[torch.nn.Module, bool, 
                 features, hidden[0], num_bins=bins, tails="linear", tail_bound=bound, num_blocks=1,
                 use_residual_blocks=False,
             )  # fmt: skip
-            import_spline_made(file, index, step.autoregressive_net, bins, hidden[0])
+            import_spline_made(file, index, step.autoregressive_net, bins)
         steps += [step, nt.ReversePermutation(features)]
     model = Flow(nt.CompositeTransform(steps), StandardNormal([features]))
-    import_coupling_nets(file, nets)
-    imported = coupling or flow.get("transform", {}).get("kind") == "rational_quadratic"
+    imported = flow.get("transform", {}).get("kind") == "rational_quadratic"
+    if coupling:
+        import_coupling_nets(file, nets, spline_settings(flow)[0])
     return Adapted(model, model.log_prob, model.sample), imported, "" if imported else "sigmoid scale map"

@@ -11,6 +11,13 @@ from normflows.flows.neural_spline.coupling import PiecewiseRationalQuadraticCou
 from torch import Tensor
 
 
+class Perceptron(nf.nets.MLP):
+    """Their perceptron, called with the context that their couplings pass."""
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return super().forward(x)
+
+
 class Multiscale(torch.nn.Module):
     """GLOW as in normflows' own example, with standard normals for latents."""
 
@@ -41,9 +48,8 @@ class Multiscale(torch.nn.Module):
 
 def coupling(features: int, index: int, bins: int, bound: float, hidden: list[int]) -> nf.flows.Flow:
     """A spline coupling with a plain perceptron."""
-    net = lambda inputs, outputs: nf.nets.MLP([inputs, *hidden, outputs])
     spline = PiecewiseRationalQuadraticCoupling(
-        splits_of(features, index), net, num_bins=bins, tails="linear", tail_bound=bound
+        splits_of(features, index), lambda inputs, outputs: Perceptron([inputs, *hidden, outputs]), num_bins=bins, tails="linear", tail_bound=bound
     )
     return nf.flows.Reverse(spline)
 
@@ -75,6 +81,6 @@ def build(case: dict[str, Any], file: FlowFile) -> tuple[torch.nn.Module, bool, 
     adapted = Adapted(model, model.log_prob, lambda rows: model.sample(rows)[0])
     if flow["kind"] == "realnvp":
         nets = [[layer for layer in step.flow.transform_net.net if hasattr(layer, "weight")] for step in steps]
-        import_coupling_nets(file, nets)
+        import_coupling_nets(file, nets, spline_settings(flow)[0])
         return adapted, True, ""
     return adapted, False, "random orders instead of reversals, no relu after the first layer, other scale map"

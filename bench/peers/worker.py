@@ -69,6 +69,8 @@ def main() -> None:
     # Libraries may print; the answers have standard output for themselves.
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # Imports take seconds: every worker of a case begins with them while the first ones are asked to build.
+    importlib.import_module("flowjax_peer" if peer == "flowjax" else "torch_work")
     work: Any = None
     for line in sys.stdin:
         try:

@@ -81,7 +81,7 @@ fn scatter_zeros(flow: &mut Flow, seed: u64) {
             [.., outputs] if param.shape().len() > 1 => param.len() / outputs,
             _ => 100,
         };
-        let size = 0.3 / (inputs as f32).sqrt();
+        let size = 0.1 / (inputs as f32).sqrt();
         param.set_values(normals(param.len(), rng).into_iter().map(|value| size * value).collect());
     }
 }

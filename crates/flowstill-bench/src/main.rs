@@ -15,7 +15,7 @@ use workload::Workload;
 fn answer(request: Request, workload: &mut Option<Workload>) -> Result<Reply, String> {
     match (request, workload) {
         (Request::Build { case, seed, save, data, teacher }, slot) => {
-            let built = Workload::build(case, seed)?;
+            let built = Workload::build(*case, seed)?;
             built.save(&save, teacher.as_deref(), &data)?;
             let parameters = built.flow().parameter_count();
             *slot = Some(built);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Request {
     /// Build the flow of a case, and write what peers import: the flow, its teacher, the input.
-    Build { case: Case, seed: u64, save: PathBuf, data: PathBuf, teacher: Option<PathBuf> },
+    Build { case: Box<Case>, seed: u64, save: PathBuf, data: PathBuf, teacher: Option<PathBuf> },
     /// Compute what peers with the same weights must compute too.
     Check,
     /// Repeat the case's work for about so many seconds.
