@@ -53,7 +53,7 @@ impl Case {
         };
         let mut flow = architecture.and_then(|a| Flow::new(&a, seed, &device::cpu())).map_err(|e| e.to_string())?;
         scatter_zeros(&mut flow, seed);
-        let batch = examples.range(0..examples.len().min(1024), &device::cpu());
+        let batch = examples.range(0..examples.len().min(self.batch), &device::cpu());
         flow.initialize(&batch.x, None).map_err(|error| error.to_string())?;
         Ok(flow)
     }

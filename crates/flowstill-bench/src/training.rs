@@ -24,6 +24,8 @@ pub fn steps(
         checkpoint_every: never,
         log_every: never,
         clip_norm: 0.0,
+        // The flow is initialised already; a longer first batch would only raise the peak of memory.
+        initialize_rows: batch.max(2),
         schedule: ScheduleConfig { kind: ScheduleKind::Constant, ..ScheduleConfig::default() },
         ..TrainConfig::default()
     };
