@@ -8,6 +8,7 @@
 
 pub mod architecture;
 mod layers;
+mod likelihood;
 mod masks;
 mod passes;
 mod places;

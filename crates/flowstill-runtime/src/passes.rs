@@ -2,6 +2,7 @@
 
 use crate::program::{Program, Stage, begin};
 use crate::work::{Tape, Work, add_rows, to_planes, to_rows};
+use flowstill_kernels::elementwise::add;
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Mutex;
@@ -102,7 +103,7 @@ impl Program {
         (encoded, Kept { tiles })
     }
 
-    fn batch(&self, x: &[f32], context: &[f32]) -> usize {
+    pub(crate) fn batch(&self, x: &[f32], context: &[f32]) -> usize {
         let batch = x.len() / self.dimensions().max(1);
         assert_eq!(x.len(), batch * self.dimensions(), "whole samples");
         assert_eq!(context.len(), batch * self.context, "conditioning values of {batch} samples");
@@ -121,7 +122,7 @@ impl Program {
         let mut encoded = Encoded::new(self, batch, marks);
         encoded.parts(batch, tile).into_par_iter().for_each(|mut part| {
             with_space(|work, spare| {
-                let mut own = Tape::default();
+                let mut own = if kept.is_some() { self.tapes.take() } else { Tape::default() };
                 let tape = if kept.is_some() { &mut own } else { spare };
                 self.start(work, x, context, &part.samples);
                 self.tile_forward(work, tape, marks, kept.is_some(), &mut part);
@@ -134,7 +135,7 @@ impl Program {
     }
 
     /// Bring some samples into planes.
-    fn start(&self, work: &mut Work, x: &[f32], context: &[f32], samples: &Range<usize>) {
+    pub(crate) fn start(&self, work: &mut Work, x: &[f32], context: &[f32], samples: &Range<usize>) {
         begin(work, samples.len(), self.event);
         let d = self.dimensions();
         let lanes = work.lanes();
@@ -253,47 +254,80 @@ impl Program {
             }
         };
         let pass = Back { program: self, context, marks, source, gradient };
-        // Every worker has neighbouring tiles and sums of its own, which are added in their order: the same result in every run.
-        let each = tiles.len().div_ceil(rayon::current_num_threads()).max(1);
-        let mut jobs: Vec<(Vec<(Range<usize>, Option<Tape>)>, &mut [f32])> = Vec::new();
         let mut rest = gradients.x.as_mut_slice();
-        let mut tiles = tiles.into_iter().peekable();
-        while tiles.peek().is_some() {
-            let own: Vec<_> = tiles.by_ref().take(each).collect();
-            let count: usize = own.iter().map(|(samples, _)| samples.len() * d).sum();
-            let (x, tail) = std::mem::take(&mut rest).split_at_mut(count);
+        let tiles = tiles.into_iter().map(|(samples, tape)| {
+            let (own, tail) = std::mem::take(&mut rest).split_at_mut(samples.len() * d);
             rest = tail;
-            jobs.push((own, x));
-        }
-        let sums: Vec<Vec<f32>> = jobs
-            .into_par_iter()
-            .map(|(tiles, x)| {
-                let mut sums = vec![0.0; self.sums];
-                let mut x = x;
-                for (samples, tape) in tiles {
-                    let (own, rest) = std::mem::take(&mut x).split_at_mut(samples.len() * d);
-                    x = rest;
-                    with_space(|work, spare| {
-                        let height = spare.height();
-                        pass.tile(work, spare, &samples, tape, &mut sums);
-                        spare.drop_to(height);
-                        to_rows(&work.gradient, work.channels, work.lanes(), own);
-                    });
-                }
-                sums
-            })
-            .collect();
-        let Some((total, others)) = sums.split_first() else { return gradients };
-        let mut total = total.clone();
-        for other in others {
-            flowstill_kernels::elementwise::add(&mut total, other);
-        }
-        for stage in &self.stages {
-            if let Stage::Layer(layer, range) = stage {
-                layer.finish(values, &total[range.clone()], &mut gradients.values);
+            (samples, tape, own)
+        });
+        let sums = self.sum_over_workers(tiles.collect(), |(samples, tape, own), sums| {
+            with_space(|work, spare| {
+                let height = spare.height();
+                pass.tile(work, spare, &samples, tape, sums);
+                spare.drop_to(height);
+                to_rows(&work.gradient, work.channels, work.lanes(), own);
+            });
+        });
+        self.finish(values, sums, &mut gradients.values);
+        gradients
+    }
+}
+
+impl Program {
+    /// Do every job, and add up the gradients of the weights.
+    ///
+    /// Every worker has neighbouring jobs and sums of its own, which are added in their order: the same result in every run.
+    pub(crate) fn sum_over_workers<T: Send>(&self, jobs: Vec<T>, run: impl Fn(T, &mut [f32]) + Sync) -> Vec<f32> {
+        let each = jobs.len().div_ceil(rayon::current_num_threads()).max(1);
+        let mut groups: Vec<Vec<T>> = Vec::new();
+        for job in jobs {
+            match groups.last_mut() {
+                Some(group) if group.len() < each => group.push(job),
+                _ => groups.push(vec![job]),
             }
         }
-        gradients
+        let of_group = |group: Vec<T>| {
+            let mut sums = self.spare_sums.take();
+            sums.clear();
+            sums.resize(self.sums, 0.0);
+            group.into_iter().for_each(|job| run(job, &mut sums));
+            sums
+        };
+        let mut all: Vec<Vec<f32>> = groups.into_par_iter().map(of_group).collect();
+        let mut total = if all.is_empty() { vec![0.0; self.sums] } else { all.swap_remove(0) };
+        // What was second is last now: rotate, so that the order stays.
+        if all.len() > 1 {
+            all.rotate_right(1);
+        }
+        for other in all {
+            total.par_chunks_mut(1 << 16).zip(other.par_chunks(1 << 16)).for_each(|(total, other)| add(total, other));
+            self.spare_sums.give(other);
+        }
+        total
+    }
+
+    /// From sums to gradients of the values.
+    pub(crate) fn finish(&self, values: &[f32], sums: Vec<f32>, gradient: &mut [f32]) {
+        for stage in &self.stages {
+            if let Stage::Layer(layer, range) = stage {
+                layer.finish(values, &sums[range.clone()], gradient);
+            }
+        }
+        self.spare_sums.give(sums);
+    }
+}
+
+/// A tape that goes back to its program.
+struct Lent<'a> {
+    tape: Tape,
+    program: &'a Program,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut tape = std::mem::take(&mut self.tape);
+        tape.drop_to(0);
+        self.program.tapes.give(tape);
     }
 }
 
@@ -312,10 +346,10 @@ impl Back<'_> {
     fn tile(&self, work: &mut Work, spare: &mut Tape, samples: &Range<usize>, tape: Option<Tape>, sums: &mut [f32]) {
         let Program { stages, latents, steps, .. } = self.program;
         let mut own;
-        let tape = match (tape, &self.source) {
+        let tape: &mut Tape = match (tape, &self.source) {
             (Some(kept), _) => {
-                own = kept;
-                &mut own
+                own = Lent { tape: kept, program: self.program };
+                &mut own.tape
             }
             (None, Some(Source::Data(x))) => {
                 self.program.start(work, x, self.context, samples);
@@ -395,7 +429,7 @@ impl Back<'_> {
 }
 
 /// Rows to planes with zeros in the padding, which shall move nothing.
-fn to_gradient(rows: &[f32], channels: usize, lanes: usize, planes: &mut Vec<f32>) {
+pub(crate) fn to_gradient(rows: &[f32], channels: usize, lanes: usize, planes: &mut Vec<f32>) {
     to_planes(rows, channels, lanes, planes);
     let count = rows.len() / channels.max(1);
     planes.chunks_exact_mut(lanes).for_each(|plane| plane[count..].fill(0.0));
@@ -406,6 +440,6 @@ thread_local! {
 }
 
 /// What every thread keeps from tile to tile.
-fn with_space<R>(run: impl FnOnce(&mut Work, &mut Tape) -> R) -> R {
+pub(crate) fn with_space<R>(run: impl FnOnce(&mut Work, &mut Tape) -> R) -> R {
     SPACE.with_borrow_mut(|(work, tape)| run(work, tape))
 }

@@ -3,9 +3,10 @@
 use crate::architecture::{Architecture, Bijector};
 use crate::layers::{Affine, Autoregressive, BatchNorm, Coupling, Layer, Linear, Permute, Purpose, Split, Squeeze};
 use crate::places::Places;
-use crate::work::Work;
+use crate::work::{Tape, Work};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Mutex;
 
 /// A flow ready to run: layers with their weights.
 #[derive(Debug)]
@@ -20,6 +21,25 @@ pub struct Program {
     /// Values of a worker's sums of gradients.
     pub(crate) sums: usize,
     values: usize,
+    /// Tapes and sums that wait for their next use.
+    pub(crate) tapes: Pool<Tape>,
+    pub(crate) spare_sums: Pool<Vec<f32>>,
+}
+
+/// Things that are lent again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Pool<T>(Mutex<Vec<T>>);
+
+impl<T: Default> Pool<T> {
+    pub(crate) fn take(&self) -> T {
+        self.0.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    pub(crate) fn give(&self, thing: T) {
+        if let Ok(mut spare) = self.0.lock() {
+            spare.push(thing);
+        }
+    }
 }
 
 /// What comes next on the way from data to latents.
@@ -74,6 +94,8 @@ impl Program {
             steps,
             sums: maker.sums,
             values: places.len(),
+            tapes: Pool::default(),
+            spare_sums: Pool::default(),
         })
     }
 
@@ -138,9 +160,10 @@ impl Program {
         let planes = if keeps { kept.min(4.0 * widest) } else { widest };
         let lanes = (CACHE / 4.0 / planes.max(1.0)).clamp(LEAST, MOST);
         let fitting = (lanes / area).floor().max(1.0) as usize;
+        // As many tiles for every worker, of one size.
         let workers = rayon::current_num_threads();
-        let fair = samples.div_ceil(workers).max(1);
-        let tile = fitting.min(fair);
+        let tiles = samples.div_ceil(fitting).next_multiple_of(workers);
+        let tile = samples.div_ceil(tiles.max(1)).max(1);
         match self.event[0] * self.event[1] {
             // A tile of table rows fills whole vectors.
             1 => tile.next_multiple_of(crate::work::LANES),

@@ -216,3 +216,35 @@ fn a_sample_does_not_depend_on_its_batch() {
         }
     }
 }
+
+#[test]
+fn likelihoods_have_the_gradients_of_compositions_however_rows_are_weighed() {
+    for (text, event, _) in FLOWS.iter().filter(|(_, _, compiles)| *compiles) {
+        for context in [0, 2] {
+            let flow = flow(text, *event, context);
+            let run = |flow: Flow, even: bool, of_x: bool| -> Named {
+                let (x, context) = batch(&flow, 21, 3);
+                let (flow, x) = (flow.tracked(), if of_x { x.autodiff().require_grad() } else { x });
+                let log_prob = flow.log_prob(x.clone(), context.as_ref()).expect("fits");
+                let weights = random::normal_tensor([21], &mut random::stream(8, "loss", 0), &Device::default());
+                let loss = if even { -log_prob.clone().mean() } else { (log_prob.clone() * weights).sum() };
+                let grads = loss.backward();
+                let mut out = vec![("log p".to_string(), to_f64(log_prob))];
+                if of_x {
+                    out.push(("gradient of x".into(), to_f64(x.grad(&grads).expect("a leaf"))));
+                }
+                let params = flow.params();
+                let leaves = params.iter().filter(|(_, param)| param.is_trainable());
+                out.extend(leaves.map(|(name, param)| {
+                    let gradient = param.flat().grad(&grads).map(to_f64);
+                    (format!("gradient of {name}"), gradient.unwrap_or_else(|| vec![0.0; param.len()]))
+                }));
+                out
+            };
+            for (even, of_x) in [(true, true), (true, false), (false, true), (false, false)] {
+                let (ours, plain) = (run(flow.clone(), even, of_x), run(flow.clone().composed(), even, of_x));
+                assert_close(&ours, &plain, 2e-4, &format!("{text} {context} {even}"));
+            }
+        }
+    }
+}

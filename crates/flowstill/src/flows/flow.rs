@@ -3,7 +3,7 @@
 use super::architecture::reordering_after;
 use super::memory::{self, Memory, Way};
 use super::{Architecture, Latents, Trace};
-use crate::base::{Base, Noise};
+use crate::base::{Base, BaseConfig, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
 use crate::ops::program::{self, Programs};
 use crate::param::{Param, Parameters};
@@ -316,6 +316,12 @@ impl Flow {
     /// # Errors
     /// As [`Flow::forward`].
     pub fn log_prob(&self, x: Tensor<4>, context: Context<'_>) -> Result<Tensor<1>> {
+        self.check(x.dims(), context)?;
+        if self.base.config() == &BaseConfig::StandardNormal
+            && let Some(log_prob) = program::log_prob(self, &self.programs, &x, context)
+        {
+            return Ok(log_prob);
+        }
         let (latents, log_det) = self.forward(x, context)?;
         Ok(self.latent_log_prob(&latents) + log_det)
     }

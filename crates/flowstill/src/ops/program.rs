@@ -114,7 +114,7 @@ pub(crate) fn forward(
         None => Vec::new(),
     };
     let params = flow.params();
-    let on_tape = x.is_autodiff() || params.iter().any(|(_, param)| param.flat().is_autodiff());
+    let taped = x.is_autodiff() || params.iter().any(|(_, param)| param.flat().is_autodiff());
     let of_weights = params.iter().any(|(_, param)| param.is_trainable() && param.flat().is_tracked());
     let tracked = x.is_tracked() || of_weights;
     let purpose = Purpose { forward: true, backward: tracked, inverse: tracked && flow.memory() == Memory::Invert };
@@ -122,14 +122,11 @@ pub(crate) fn forward(
         let lease = programs.lease(flow, purpose)?;
         let encoded = lease.program().forward(data.values(), &context, marks);
         let (levels, log_det, marked) = tensors(lease.program(), encoded, marks, batch);
-        let on = |tensor: Tensor<4>| if on_tape { tensor.autodiff() } else { tensor };
-        let log_det = if on_tape { log_det.autodiff() } else { log_det };
+        let on = |tensor: Tensor<4>| if taped { tensor.autodiff() } else { tensor };
+        let log_det = if taped { log_det.autodiff() } else { log_det };
         return Some((levels.into_iter().map(on).collect(), log_det, marked.into_iter().map(on).collect()));
     }
-    let flat = |tensor: Tensor<1>| if tensor.is_autodiff() { tensor } else { tensor.autodiff() };
-    let weights: Vec<Tensor<1>> =
-        params.iter().filter(|(_, param)| param.is_trainable()).map(|(_, param)| flat(param.flat().clone())).collect();
-    let inputs = [flat(x.clone().reshape([x.dims().iter().product::<usize>()])), Tensor::cat(weights, 0)];
+    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(&params)];
     if !inputs.iter().all(supports) {
         return None;
     }
@@ -208,6 +205,73 @@ pub(crate) fn forward(
     Some((parts, output.narrow(0, at, batch), marked))
 }
 
+/// `log p(x)` under standard normal latents, `[batch]`, with the gradients computed along with it; `None` where there is no program, or nothing is tracked.
+///
+/// A training step pulls back the mean of these: then the gradients are ready, but for a factor. With unequal weights the data are carried through again.
+pub(crate) fn log_prob(
+    flow: &Flow,
+    programs: &Programs,
+    x: &Tensor<4>,
+    context: Option<&Tensor<2>>,
+) -> Option<Tensor<1>> {
+    let batch = x.dims()[0];
+    let params = flow.params();
+    let of_weights = params.iter().any(|(_, param)| param.is_trainable() && param.flat().is_tracked());
+    if batch == 0 || !of_weights || context.is_some_and(Tensor::is_tracked) {
+        return None;
+    }
+    let data = Host::read(x.clone())?;
+    let context = match context {
+        Some(context) => Host::read(context.clone())?.values().to_vec(),
+        None => Vec::new(),
+    };
+    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(&params)];
+    if !inputs.iter().all(supports) {
+        return None;
+    }
+    let lease = programs.lease(flow, Purpose { forward: true, backward: true, inverse: false })?;
+    let trainable = programs.plan()?.trainable;
+    let (log_prob, gradients) = lease.program().log_prob_with_gradients(&lease.values, data.values(), &context);
+    let pullback = move |gradient: Tensor<1>| {
+        let gradient = Host::read(gradient).expect("a gradient has the type and the device of its value");
+        let of_each = gradient.values();
+        let first = of_each[0];
+        let dimensions = gradients.x.len() / of_each.len();
+        let rows = gradients.x.chunks_exact(dimensions).zip(of_each);
+        let of_x: Vec<f32> = rows.flat_map(|(row, g)| row.iter().map(move |value| value * g)).collect();
+        let of_values: Vec<f32> = if of_each.iter().all(|g| *g == first) {
+            gradients.values[..trainable].iter().map(|value| value * first).collect()
+        } else {
+            let program = lease.program();
+            let mut of_output = program.forward(data.values(), &context, &[]);
+            for latents in &mut of_output.latents {
+                let own = latents.len() / of_each.len();
+                for (row, g) in latents.chunks_exact_mut(own).zip(of_each) {
+                    row.iter_mut().for_each(|z| *z = if z.abs() > 1e15 { 0.0 } else { -*z * g });
+                }
+            }
+            of_output.log_det.copy_from_slice(of_each);
+            let source = Source::Data(data.values());
+            let mut of_values = program.backward(&lease.values, &context, &[], source, &of_output).values;
+            of_values.truncate(trainable);
+            of_values
+        };
+        let count = of_x.len();
+        [from_host(of_x, [count]), from_host(of_values, [trainable])]
+    };
+    Some(with_pullback(inputs, from_host(log_prob, [batch]), pullback))
+}
+
+fn on_tape(tensor: Tensor<1>) -> Tensor<1> {
+    if tensor.is_autodiff() { tensor } else { tensor.autodiff() }
+}
+
+/// All trainable values, joined on the tape.
+fn weights(params: &[(String, &Param)]) -> Tensor<1> {
+    let trainable = params.iter().filter(|(_, param)| param.is_trainable());
+    Tensor::cat(trainable.map(|(_, param)| on_tape(param.flat().clone())).collect(), 0)
+}
+
 fn tensors(
     program: &Program,
     encoded: Encoded,
@@ -229,10 +293,10 @@ pub(crate) fn inverse(
     context: Option<&Tensor<2>>,
 ) -> Option<(Tensor<4>, Tensor<1>)> {
     let batch = latents.first()?.dims()[0];
-    let on_tape = latents.iter().any(Tensor::is_autodiff)
+    let taped = latents.iter().any(Tensor::is_autodiff)
         || context.is_some_and(Tensor::is_autodiff)
         || flow.params().iter().any(|(_, param)| param.flat().is_autodiff());
-    if batch == 0 || on_tape {
+    if batch == 0 || taped {
         return None;
     }
     let levels: Option<Vec<Host>> = latents.iter().map(|level| Host::read(level.clone())).collect();

@@ -1,0 +1,107 @@
+//! Compute log-densities under standard normal latents together with their gradients, tile by tile.
+//!
+//! A likelihood is what flows are trained by, and how its gradient begins at the latents is known beforehand: at `-z`. So each tile goes forth and back
+//! while it lies in a worker's cache, and no activation of a batch is ever kept.
+
+use crate::passes::{Gradients, with_space};
+use crate::program::{Program, Stage};
+use crate::work::{Work, to_rows};
+use flowstill_kernels::elementwise::widest;
+use std::f64::consts::PI;
+
+/// Past this the square of a latent counts no further.
+const BOUND: f32 = 1e15;
+
+impl Program {
+    /// `log p(x)` of every sample, nats, where all latents are standard normal; and the gradients of the sum of them.
+    ///
+    /// # Panics
+    /// If a length does not fit, or the program was not loaded for a forward and a backward pass.
+    pub fn log_prob_with_gradients(&self, values: &[f32], x: &[f32], context: &[f32]) -> (Vec<f32>, Gradients) {
+        let (batch, d) = (self.batch(x, context), self.dimensions());
+        let mut log_prob = vec![0.0; batch];
+        let mut gradients = Gradients { x: vec![0.0; x.len()], values: vec![0.0; values.len()] };
+        let tile = self.tile(batch, true);
+        let parts = log_prob.chunks_mut(tile).zip(gradients.x.chunks_mut((tile * d).max(1))).enumerate();
+        let jobs = parts.map(|(index, (log_prob, own))| (index * tile..index * tile + log_prob.len(), log_prob, own));
+        let sums = self.sum_over_workers(jobs.collect(), |(samples, log_prob, own), sums| {
+            with_space(|work, tape| {
+                let height = tape.height();
+                self.start(work, x, context, &samples);
+                for stage in &self.stages {
+                    match stage {
+                        Stage::Layer(layer, _) => layer.forward(work, tape),
+                        Stage::Step(_) => {}
+                        Stage::Leave { kept, .. } => {
+                            // What leaves is needed on the way back: it is where its gradient begins.
+                            let lanes = work.lanes();
+                            let leaving = work.state.split_off(kept * lanes);
+                            tape.push(leaving.len()).copy_from_slice(&leaving);
+                            score(work, &leaving);
+                            work.channels = *kept;
+                        }
+                    }
+                }
+                let state = std::mem::take(&mut work.state);
+                score(work, &state);
+                let constant = -0.5 * (2.0 * PI).ln() * d as f64;
+                log_prob.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = (from + constant) as f32);
+                work.g_log_det.clear();
+                work.g_log_det.resize(samples.len(), 1.0);
+                work.gradient.clear();
+                slope(work, &state);
+                work.state = state;
+                for stage in self.stages.iter().rev() {
+                    match stage {
+                        Stage::Layer(layer, range) => layer.backward(work, tape, &mut sums[range.clone()]),
+                        Stage::Step(_) => {}
+                        Stage::Leave { level, .. } => {
+                            let leaving = self.latents[*level][2];
+                            let count = leaving * work.lanes();
+                            let planes = tape.pop(count);
+                            slope(work, planes);
+                            work.channels += leaving;
+                        }
+                    }
+                }
+                tape.drop_to(height);
+                to_rows(&work.gradient, work.channels, work.lanes(), own);
+            });
+        });
+        self.finish(values, sums, &mut gradients.values);
+        (log_prob, gradients)
+    }
+}
+
+/// Add `-z^2 / 2` of all planes to the log-determinants.
+fn score(work: &mut Work, planes: &[f32]) {
+    let lanes = work.lanes();
+    let mut sum = work.take(lanes);
+    sum.fill(0.0);
+    widest(|| {
+        for plane in planes.chunks_exact(lanes) {
+            for (sum, z) in sum.iter_mut().zip(plane) {
+                let z = z.clamp(-BOUND, BOUND);
+                *sum -= 0.5 * z * z;
+            }
+        }
+    });
+    work.add_log_det(&sum);
+    work.give(sum);
+}
+
+/// Append the gradient of that to the gradient of the state, zero in the padding.
+fn slope(work: &mut Work, planes: &[f32]) {
+    let lanes = work.lanes();
+    let count = work.samples * work.positions();
+    let start = work.gradient.len();
+    work.gradient.resize(start + planes.len(), 0.0);
+    for (to, from) in work.gradient[start..].chunks_exact_mut(lanes).zip(planes.chunks_exact(lanes)) {
+        widest(|| {
+            for (to, z) in to[..count].iter_mut().zip(from) {
+                *to = if z.abs() > BOUND { 0.0 } else { -*z };
+            }
+        });
+        to[count..].fill(0.0);
+    }
+}
