@@ -50,12 +50,16 @@ pub fn multiply_add(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32]) {
     call(a, b, out, stride, true);
 }
 
-/// The same where the rows of `out` begin `stride` values apart; what stands between them stays.
+/// The same into a part of a wider matrix: its rows begin `stride` values apart, and the part's columns begin at `column`.
 ///
 /// # Panics
 /// If the lengths do not agree.
-pub fn multiply_add_into(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], stride: usize) {
-    call(a, b, out, stride, true);
+pub fn multiply_add_at(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], column: usize, stride: usize) {
+    if a.rows * b.columns == 0 {
+        return;
+    }
+    let end = (a.rows - 1) * stride + column + b.columns;
+    call(a, b, &mut out[column..end], stride, true);
 }
 
 /// The one call that leaves safe Rust.
@@ -63,11 +67,15 @@ pub fn multiply_add_into(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], stride: 
 fn call(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], out_stride: usize, add: bool) {
     assert_eq!(a.columns, b.rows, "inner lengths");
     assert!(b.columns <= out_stride, "rows of the result do not overlap");
-    assert_eq!(Some(out.len()), a.rows.checked_mul(out_stride), "{} x {} results", a.rows, b.columns);
+    if a.rows == 0 || b.columns == 0 {
+        return assert!(out.is_empty(), "no results");
+    }
+    let length = (a.rows - 1).checked_mul(out_stride).and_then(|rows| rows.checked_add(b.columns));
+    assert_eq!(Some(out.len()), length, "{} x {} results", a.rows, b.columns);
     let stride = |value: usize| isize::try_from(value).expect("no slice is longer than isize::MAX");
     // SAFETY: `Matrix::new` checks that a matrix has rows * columns values, and its strides are (columns, 1) or, transposed, (1, rows of the
-    // transpose), so every entry lies inside its slice. `out` has a.rows * out_stride values, is written with strides (out_stride, 1) in
-    // columns below b.columns <= out_stride, and, borrowed mutably, overlaps neither input.
+    // transpose), so every entry lies inside its slice. `out` is written with strides (out_stride, 1) in
+    // a.rows rows and b.columns <= out_stride columns, of which the last entry is its last value, and, borrowed mutably, overlaps neither input.
     unsafe {
         gemm::gemm(
             a.rows,

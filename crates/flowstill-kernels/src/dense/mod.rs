@@ -12,7 +12,7 @@ mod packed;
 pub use kernel::{End, Start};
 pub use packed::{Packed, UNITS};
 
-use crate::product::{Matrix, multiply_add_into};
+use crate::product::{Matrix, multiply_add_at};
 
 /// Lanes come in multiples of this: one of the widest vectors.
 pub const LANES: usize = 16;
@@ -20,7 +20,7 @@ pub const LANES: usize = 16;
 /// Outputs whose gradients are summed at a time where a span saves arithmetic.
 const STRIP: usize = 48;
 
-/// `sums[n, k] += sum over lanes of gradient[n] input[k]`, row-major `[outputs, inputs]`, for the `k` below `limit(n)` at least; `limit` never falls. What lies
+/// `sums[k, n] += sum over lanes of input[k] gradient[n]`, row-major `[inputs, outputs]`, for the `k` below `limit(n)` at least; `limit` never falls. What lies
 /// beyond the limit holds anything afterwards.
 ///
 /// # Panics
@@ -33,15 +33,17 @@ pub fn add_weight_gradient(
     sums: &mut [f32],
 ) {
     let (outputs, inputs) = (gradient.len() / lanes, input.len() / lanes);
-    assert_eq!(sums.len(), outputs * inputs, "sums of {outputs} x {inputs} weights");
-    let dense = outputs == 0 || limit(0) == inputs;
-    let strip = if dense { outputs.max(1) } else { STRIP };
+    assert_eq!(sums.len(), inputs * outputs, "sums of {inputs} x {outputs} weights");
+    if sums.is_empty() {
+        return;
+    }
+    let strip = if limit(0) == inputs { outputs } else { STRIP };
     for first in (0..outputs).step_by(strip) {
         let end = (first + strip).min(outputs);
         let seen = limit(end - 1).min(inputs);
-        let gradient = Matrix::new(&gradient[first * lanes..end * lanes], end - first, lanes);
-        let input = Matrix::new(&input[..seen * lanes], seen, lanes).transposed();
-        multiply_add_into(gradient, input, &mut sums[first * inputs..end * inputs], inputs);
+        let gradient = Matrix::new(&gradient[first * lanes..end * lanes], end - first, lanes).transposed();
+        let input = Matrix::new(&input[..seen * lanes], seen, lanes);
+        multiply_add_at(input, gradient, sums, first, outputs);
     }
 }
 

@@ -99,7 +99,7 @@ fn gradients_of_weights_are_sums_over_lanes_within_the_limit() {
                 for k in 0..limit(n) {
                     let dot = |l: usize| f64::from(g[n * lanes + l]) * f64::from(x[k * lanes + l]);
                     let expect = 1.0 + (0..lanes).map(dot).sum::<f64>();
-                    assert!((f64::from(sums[n * inputs + k]) - expect).abs() < 1e-4);
+                    assert!((f64::from(sums[k * outputs + n]) - expect).abs() < 1e-4);
                 }
             }
         }

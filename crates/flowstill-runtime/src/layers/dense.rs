@@ -1,6 +1,7 @@
 //! Keep one layer of weights in the order of its products, forth and back, and lead its gradients home.
 
 use super::Purpose;
+use super::affine::add;
 use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
 
 /// From stored weights, `weight[input][output]` and a bias, to products of planes.
@@ -79,7 +80,7 @@ impl Dense {
         self.backward.apply(gradient, lanes, start, end, out);
     }
 
-    /// Values of the sums: weights, `[outputs, inputs]`, then biases.
+    /// Values of the sums: weights, `[inputs, outputs]`, then biases.
     pub(super) fn sums(&self) -> usize {
         self.outputs() * (self.inputs() + 1)
     }
@@ -100,9 +101,16 @@ impl Dense {
     /// Add the sums to the gradient of the stored weights.
     pub(super) fn finish(&self, sums: &[f32], gradient: &mut [f32]) {
         let (weights, biases) = sums.split_at(self.outputs() * self.inputs());
-        for ((n, sums), column) in weights.chunks_exact(self.inputs().max(1)).enumerate().zip(&self.columns) {
-            for (sum, row) in sums[..self.limits[n]].iter().zip(&self.rows) {
-                gradient[row + column] += sum;
+        let straight = self.columns.iter().enumerate().all(|(n, column)| n == *column);
+        for (k, (sums, row)) in weights.chunks_exact(self.outputs().max(1)).zip(&self.rows).enumerate() {
+            // The outputs that see this input come last.
+            let first = self.limits.partition_point(|limit| *limit <= k);
+            if straight {
+                add(&mut gradient[row + first..row + sums.len()], &sums[first..]);
+            } else {
+                for (sum, column) in sums[first..].iter().zip(&self.columns[first..]) {
+                    gradient[row + column] += sum;
+                }
             }
         }
         for (bias, column) in biases.iter().zip(&self.columns) {

@@ -183,7 +183,7 @@ impl Layer for Linear {
             Form::Whole { weight_at } => {
                 for i in 0..n {
                     for j in 0..n {
-                        let own = weights[i * n + j] + of_log_det * self.inverse[j * n + i] as f32;
+                        let own = weights[j * n + i] + of_log_det * self.inverse[j * n + i] as f32;
                         gradient[weight_at + i * n + j] += own;
                     }
                 }
@@ -191,7 +191,7 @@ impl Layer for Linear {
             Form::Factors { lower_at, upper_at, log_s_at, .. } => {
                 let Some((lower, upper, rows)) = self.factor_values(values) else { return };
                 // With W' = L U: the gradient of L is G U^T, that of U is L^T G.
-                let of = |i: usize, j: usize| weights[rows[i] * n + j];
+                let of = |i: usize, j: usize| weights[j * n + rows[i]];
                 for i in 0..n {
                     for j in 0..i {
                         let sum: f32 = (j..n).map(|k| of(i, k) * upper[j * n + k]).sum();

@@ -46,6 +46,8 @@ pub struct Flow {
     latent_events: Vec<[usize; 3]>,
     memory: Memory,
     programs: Programs,
+    /// While it is trained: all trainable values as one leaf of a tape, beside the leaves that the parameters are. Programs stand on this one.
+    joined: Option<Tensor<1>>,
 }
 
 crate::parameters!(Flow { levels, base });
@@ -68,7 +70,7 @@ impl Flow {
         let top = *latent_events.last().expect("a checked architecture has a level");
         let base = Base::new(&architecture.base, top, &mut rng, device)?;
         let (memory, programs) = (Memory::default(), Programs::default());
-        Ok(Self { architecture: architecture.clone(), levels, base, latent_events, memory, programs })
+        Ok(Self { architecture: architecture.clone(), levels, base, latent_events, memory, programs, joined: None })
     }
 
     /// What rebuilds this flow, weights aside.
@@ -102,6 +104,18 @@ impl Flow {
     /// Whether the flow, as f32 on the CPU, runs as one compiled program.
     pub fn is_compiled(&self) -> bool {
         self.programs.exist(self)
+    }
+
+    /// Let programs stand on one leaf, the beginning of `weights`, whose values are those of the parameters.
+    pub(crate) fn join(&mut self, weights: &Tensor<1>) {
+        let count = self.parameter_count();
+        let own = if count == weights.dims()[0] { weights.clone() } else { weights.clone().narrow(0, 0, count) };
+        self.joined = self.is_compiled().then(|| own.without_autodiff().autodiff().require_grad());
+    }
+
+    /// The leaf that programs stand on.
+    pub(crate) fn joined(&self) -> Option<&Tensor<1>> {
+        self.joined.as_ref()
     }
 
     /// What is kept between a forward and a backward pass.
@@ -418,18 +432,21 @@ impl Flow {
 
     /// A copy in another number type; tests of the laws run in f64.
     pub fn cast(mut self, dtype: DType) -> Self {
+        self.joined = None;
         self.params_mut().into_iter().for_each(|(_, param)| param.cast(dtype));
         self
     }
 
     /// A copy on another device.
     pub fn to_device(mut self, device: &Device) -> Self {
+        self.joined = None;
         self.params_mut().into_iter().for_each(|(_, param)| param.to_device(device));
         self
     }
 
     /// A copy whose trainable tensors are leaves of an autodiff tape.
     pub fn tracked(mut self) -> Self {
+        self.joined = None;
         let leaf = |param: &mut Param| param.set(param.flat().clone().without_autodiff().autodiff().require_grad());
         self.params_mut().into_iter().map(|(_, param)| param).filter(|param| param.is_trainable()).for_each(leaf);
         self
@@ -438,6 +455,7 @@ impl Flow {
     /// A copy that is a constant on an autodiff tape: no gradient reaches it, and it computes by the very operations that a tracked flow
     /// computes by (Burn fuses some, such as the softmax, only away from a tape), so that equal weights give equal bits.
     pub fn constant(mut self) -> Self {
+        self.joined = None;
         let still = |param: &mut Param| param.set(param.flat().clone().without_autodiff().autodiff());
         self.params_mut().into_iter().for_each(|(_, param)| still(param));
         self
@@ -445,6 +463,7 @@ impl Flow {
 
     /// A copy that records nothing: the frozen teacher, and what runs after training.
     pub fn frozen(mut self) -> Self {
+        self.joined = None;
         self.params_mut().into_iter().for_each(|(_, param)| param.set(param.flat().clone().without_autodiff()));
         self
     }

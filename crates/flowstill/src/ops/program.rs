@@ -86,7 +86,11 @@ impl Programs {
     fn lease(&self, flow: &Flow, purpose: Purpose) -> Option<Lease> {
         let plan = self.compile(flow)?;
         let mut values = Vec::with_capacity(plan.places.len());
-        for (_, param) in joined(flow) {
+        if let Some(leaf) = flow.joined() {
+            values.extend_from_slice(Host::read(leaf.clone())?.values());
+        }
+        let here = |param: &Param| flow.joined().is_none() || !param.is_trainable();
+        for (_, param) in joined(flow).filter(|(_, param)| here(param)) {
             values.extend_from_slice(Host::read(param.flat().clone())?.values());
         }
         let spare = plan.spare.lock().ok()?.pop();
@@ -126,7 +130,7 @@ pub(crate) fn forward(
         let log_det = if taped { log_det.autodiff() } else { log_det };
         return Some((levels.into_iter().map(on).collect(), log_det, marked.into_iter().map(on).collect()));
     }
-    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(&params)];
+    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(flow, &params)];
     if !inputs.iter().all(supports) {
         return None;
     }
@@ -225,7 +229,7 @@ pub(crate) fn log_prob(
         Some(context) => Host::read(context.clone())?.values().to_vec(),
         None => Vec::new(),
     };
-    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(&params)];
+    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(flow, &params)];
     if !inputs.iter().all(supports) {
         return None;
     }
@@ -267,7 +271,10 @@ fn on_tape(tensor: Tensor<1>) -> Tensor<1> {
 }
 
 /// All trainable values, joined on the tape.
-fn weights(params: &[(String, &Param)]) -> Tensor<1> {
+fn weights(flow: &Flow, params: &[(String, &Param)]) -> Tensor<1> {
+    if let Some(leaf) = flow.joined() {
+        return leaf.clone();
+    }
     let trainable = params.iter().filter(|(_, param)| param.is_trainable());
     Tensor::cat(trainable.map(|(_, param)| on_tape(param.flat().clone())).collect(), 0)
 }

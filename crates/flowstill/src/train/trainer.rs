@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, State};
 use super::data::Order;
+use super::optimiser::norm;
 use super::vector::{gather, layout, scatter};
 use super::{
     Control, Event, Examples, Objective, Optimiser, RunFolder, Schedule, TrainConfig, TrainingData, Validation,
@@ -233,8 +234,8 @@ impl<'a> Training<'a> {
         let checkpoint = Checkpoint::load(path, &self.state.fingerprint, &lengths, &self.device)?;
         let vector = |name: &str| checkpoint.vector(name);
         self.weights = vector("weights").unwrap_or_else(|| self.weights.clone());
-        self.optimiser.first = vector("first").unwrap_or_else(|| self.weights.zeros_like());
-        self.optimiser.second = vector("second").unwrap_or_else(|| self.weights.zeros_like());
+        let moment = |name: &str| vector(name).unwrap_or_else(|| self.weights.zeros_like());
+        self.optimiser.set_moments(moment("first"), moment("second"));
         self.optimiser.updates = checkpoint.state.updates;
         self.schedule.plateau = checkpoint.state.plateau;
         self.schedule.waited = checkpoint.state.waited;
@@ -250,6 +251,7 @@ impl<'a> Training<'a> {
 
     fn put_weights(&mut self) {
         scatter(&self.weights, all_mut(&mut self.flow, self.objective), Role::Trainable, true);
+        self.flow.join(&self.weights);
     }
 
     fn elapsed(&self) -> f64 {
@@ -274,16 +276,17 @@ impl<'a> Training<'a> {
         let loss = self.objective.loss(&self.flow, &batch, step, total)?;
         let value = to_f64(loss.total.clone())[0];
         let gradient = if value.is_finite() { Some(self.gradient(&loss.total)) } else { None };
-        let norm = gradient.as_ref().map(|g| to_f64(g.clone().square().sum())[0].sqrt());
+        let norm = gradient.as_ref().map(norm);
         self.state.step += 1;
         match (gradient, norm) {
             (Some(gradient), Some(norm)) if norm.is_finite() => {
                 let clip = self.config.clip_norm;
-                let gradient = if clip > 0.0 && norm > clip { gradient * (clip / norm) } else { gradient };
+                let scale = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
                 let fraction = self.schedule.fraction(step, total);
-                self.weights = self.optimiser.update(self.weights.clone(), gradient, fraction);
                 let decay = self.ema_decay();
-                self.ema = self.ema.take().map(|ema| ema * decay + self.weights.clone() * (1.0 - decay));
+                let ema = self.ema.take().map(|ema| (ema, decay));
+                let updated = self.optimiser.update(self.weights.clone(), gradient, scale, fraction, ema);
+                (self.weights, self.ema) = (updated.weights, updated.ema);
                 self.put_weights();
                 self.last_loss = value;
                 if (step + 1).is_multiple_of(self.config.log_every) {
@@ -306,20 +309,39 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// The average's decay after the newest update: small at first, so that the untrained weights do not linger in a short run.
+    /// The average's decay after the coming update: small at first, so that the untrained weights do not linger in a short run.
     fn ema_decay(&self) -> f64 {
-        let updates = self.optimiser.updates as f64;
+        let updates = (self.optimiser.updates + 1) as f64;
         self.config.ema.min((1.0 + updates) / (10.0 + updates))
     }
 
     fn gradient(&self, loss: &Tensor<1>) -> Tensor<1> {
         let mut grads = loss.backward();
+        // A program's gradient comes as one vector; whatever else the loss did with single tensors comes beside it.
+        let joined = self.flow.joined().and_then(|leaf| leaf.grad_remove(&mut grads));
         let parts = all(&self.flow, self.objective).into_iter().filter(|(_, param)| param.is_trainable());
-        let parts = parts.map(|(_, param)| {
-            let value = param.flat();
-            value.grad_remove(&mut grads).unwrap_or_else(|| value.clone().without_autodiff().zeros_like())
-        });
-        Tensor::cat(parts.collect(), 0)
+        let own: Vec<(usize, Option<Tensor<1>>)> =
+            parts.map(|(_, param)| (param.len(), param.flat().grad_remove(&mut grads))).collect();
+        match joined {
+            Some(joined)
+                if own.iter().all(|(_, gradient)| gradient.is_none()) && joined.dims() == self.weights.dims() =>
+            {
+                joined
+            }
+            joined => {
+                let zeros = |length: &usize| Tensor::zeros([*length], &self.device);
+                let parts = own.iter().map(|(length, gradient)| gradient.clone().unwrap_or_else(|| zeros(length)));
+                let single = Tensor::cat(parts.collect(), 0);
+                match joined {
+                    None => single,
+                    Some(joined) => {
+                        let rest = single.dims()[0] - joined.dims()[0];
+                        let joined = if rest > 0 { Tensor::cat(vec![joined, zeros(&rest)], 0) } else { joined };
+                        single + joined
+                    }
+                }
+            }
+        }
     }
 
     fn log(&self, terms: &[(&'static str, Tensor<1>)], loss: f64, norm: f64, fraction: f64) -> Result<()> {
@@ -379,11 +401,8 @@ impl<'a> Training<'a> {
         self.state.updates = self.optimiser.updates;
         self.state.plateau = self.schedule.plateau;
         self.state.waited = self.schedule.waited;
-        let mut vectors = vec![
-            ("weights".to_string(), self.weights.clone()),
-            ("first".into(), self.optimiser.first.clone()),
-            ("second".into(), self.optimiser.second.clone()),
-        ];
+        let mut vectors = vec![("weights".to_string(), self.weights.clone())];
+        vectors.extend(["first", "second"].map(String::from).into_iter().zip(self.optimiser.moments()));
         vectors.extend(gather(&self.flow.params(), Role::Buffer).map(|buffers| ("buffers".into(), buffers)));
         vectors.extend(self.ema.clone().map(|ema| ("ema".into(), ema)));
         if let Some((weights, buffers)) = &self.best {
