@@ -6,34 +6,45 @@
 /// Positions of a window.
 pub const WINDOW: usize = 9;
 
-/// The windows of each of the planes `x`, `[channels, lanes]`, as `[WINDOW, channels, lanes]`.
+/// The windows of planes of whole samples, `[samples, height, width] = shape`: those of `x` lie `stride` values apart, the first at its beginning; `windows` is
+/// `[WINDOW, channels, lanes]`, `lanes` at least as many as positions.
 ///
 /// # Panics
 /// If the lengths do not agree.
-pub fn gather(x: &[f32], shape: [usize; 3], lanes: usize, windows: &mut [f32]) {
-    assert_eq!(windows.len(), WINDOW * x.len(), "windows");
-    assert!(shape.iter().product::<usize>() <= lanes, "lanes of {shape:?}");
-    for (window, planes) in windows.chunks_exact_mut(x.len().max(1)).enumerate() {
-        for (to, from) in planes.chunks_exact_mut(lanes).zip(x.chunks_exact(lanes)) {
+pub fn gather(x: &[f32], stride: usize, shape: [usize; 3], lanes: usize, windows: &mut [f32]) {
+    let channels = windows.len() / (WINDOW * lanes).max(1);
+    let count = check(x.len(), stride, channels, shape, lanes);
+    for (window, planes) in windows.chunks_exact_mut((channels * lanes).max(1)).enumerate() {
+        for (channel, to) in planes.chunks_exact_mut(lanes).enumerate() {
+            let from = &x[channel * stride..][..count];
             shifted(shape, window, to, from, |to, from| to.copy_from_slice(from), |to| to.fill(0.0));
         }
     }
 }
 
-/// Add to every plane of `x`, `[channels, lanes]`, what its windows, `[WINDOW, channels, lanes]`, hold for it: the adjoint of [`gather`].
+/// Add to every plane of `x` what its windows hold for it: the adjoint of [`gather`]. What lies behind the positions of a plane stays.
 ///
 /// # Panics
 /// If the lengths do not agree.
-pub fn scatter(windows: &[f32], shape: [usize; 3], lanes: usize, x: &mut [f32]) {
-    assert_eq!(windows.len(), WINDOW * x.len(), "windows");
-    assert!(shape.iter().product::<usize>() <= lanes, "lanes of {shape:?}");
+pub fn scatter(windows: &[f32], stride: usize, shape: [usize; 3], lanes: usize, x: &mut [f32]) {
+    let channels = windows.len() / (WINDOW * lanes).max(1);
+    let count = check(x.len(), stride, channels, shape, lanes);
     let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-    for (window, planes) in windows.chunks_exact(x.len().max(1)).enumerate() {
-        for (from, to) in planes.chunks_exact(lanes).zip(x.chunks_exact_mut(lanes)) {
+    for (window, planes) in windows.chunks_exact((channels * lanes).max(1)).enumerate() {
+        for (channel, from) in planes.chunks_exact(lanes).enumerate() {
+            let to = &mut x[channel * stride..][..count];
             // What a position gives to its neighbour at (k, l), the neighbour gets from the opposite side.
             shifted(shape, WINDOW - 1 - window, to, from, add, |_| {});
         }
     }
+}
+
+/// Positions of a plane.
+fn check(length: usize, stride: usize, channels: usize, shape: [usize; 3], lanes: usize) -> usize {
+    let count = shape.iter().product::<usize>();
+    assert!(count <= lanes, "lanes of {shape:?}");
+    assert!(channels == 0 || (count <= stride && length >= (channels - 1) * stride + count), "planes of {shape:?}");
+    count
 }
 
 /// Visit all stretches of `to` with those of `from` that lie one window further; `outside` gets the stretches that have none.
@@ -80,7 +91,7 @@ mod tests {
             let lanes = usize::next_multiple_of(samples * height * width, 16);
             let x: Vec<f32> = (0..channels * lanes).map(|i| ((i * 37) % 101) as f32).collect();
             let mut windows = vec![9.0; WINDOW * x.len()];
-            gather(&x, shape, lanes, &mut windows);
+            gather(&x, lanes, shape, lanes, &mut windows);
             let at = |channel: usize, sample: usize, y: isize, x_: isize| match (0..height as isize).contains(&y)
                 && (0..width as isize).contains(&x_)
             {
@@ -104,7 +115,7 @@ mod tests {
             // <gather x, w> = <x, scatter w>, exactly in small whole numbers.
             let w: Vec<f32> = (0..windows.len()).map(|i| ((i * 53) % 17) as f32).collect();
             let mut back = vec![0.0; x.len()];
-            scatter(&w, shape, lanes, &mut back);
+            scatter(&w, lanes, shape, lanes, &mut back);
             let live = |i: &usize| i % lanes < samples * height * width;
             let dot = |a: &[f32], b: &[f32]| {
                 (0..a.len()).filter(live).map(|i| f64::from(a[i]) * f64::from(b[i])).sum::<f64>()

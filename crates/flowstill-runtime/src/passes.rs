@@ -4,6 +4,7 @@ use crate::program::{Program, Stage, begin};
 use crate::work::{Tape, Work, add_rows, to_planes, to_rows};
 use flowstill_kernels::elementwise::add;
 use rayon::prelude::*;
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -119,12 +120,14 @@ impl Program {
     ) -> Encoded {
         let batch = self.batch(x, context);
         let tile = self.tile(batch, kept.is_some());
+        let alone = batch <= tile;
         let mut encoded = Encoded::new(self, batch, marks);
         encoded.parts(batch, tile).into_par_iter().for_each(|mut part| {
             with_space(|work, spare| {
                 let mut own = if kept.is_some() { self.tapes.take() } else { Tape::default() };
                 let tape = if kept.is_some() { &mut own } else { spare };
                 self.start(work, x, context, &part.samples);
+                work.alone = alone;
                 self.tile_forward(work, tape, marks, kept.is_some(), &mut part);
                 if let Some(kept) = kept {
                     kept.lock().expect("no worker panics while it holds this").push((part.samples.clone(), own));
@@ -198,6 +201,7 @@ impl Program {
             with_space(|work, tape| {
                 let top = self.latents.len() - 1;
                 begin(work, samples.len(), self.latents[top]);
+                work.alone = batch <= tile;
                 self.start_context(work, context, &samples);
                 let own = |level: usize| &latents[level][samples.start * sizes[level]..samples.end * sizes[level]];
                 let lanes = work.lanes();
@@ -436,10 +440,14 @@ pub(crate) fn to_gradient(rows: &[f32], channels: usize, lanes: usize, planes: &
 }
 
 thread_local! {
-    static SPACE: std::cell::RefCell<(Work, Tape)> = std::cell::RefCell::default();
+    /// One for every depth of nested calls: a thread that waits for others may be handed another tile meanwhile.
+    static SPACES: RefCell<Vec<(Work, Tape)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What every thread keeps from tile to tile.
 pub(crate) fn with_space<R>(run: impl FnOnce(&mut Work, &mut Tape) -> R) -> R {
-    SPACE.with_borrow_mut(|(work, tape)| run(work, tape))
+    let (mut work, mut tape) = SPACES.with_borrow_mut(|spaces| spaces.pop().unwrap_or_default());
+    let result = run(&mut work, &mut tape);
+    SPACES.with_borrow_mut(|spaces| spaces.push((work, tape)));
+    result
 }

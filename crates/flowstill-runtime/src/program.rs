@@ -157,9 +157,18 @@ impl Program {
                 Stage::Leave { .. } => {}
             }
         }
-        let planes = if keeps { kept.min(4.0 * widest) } else { widest };
-        let lanes = (CACHE / 4.0 / planes.max(1.0)).clamp(LEAST, MOST);
-        let fitting = (lanes / area).floor().max(1.0) as usize;
+        let fitting = match self.event[0] * self.event[1] {
+            1 => {
+                let planes = if keeps { kept.min(4.0 * widest) } else { widest };
+                (CACHE / 4.0 / planes.max(1.0)).clamp(LEAST, MOST) as usize
+            }
+            // Of pictures, enough for long products on the smallest level, as far as the tape of a tile stays small; bands take care of the caches.
+            _ => {
+                let smallest = self.latents.iter().map(|[h, w, _]| h * w).min().unwrap_or(1).max(1);
+                let most = if keeps { TAPE / (4.0 * kept * area).max(1.0) } else { 64.0 };
+                (MOST as usize / 2).div_ceil(smallest).min(most as usize).max(1)
+            }
+        };
         // As many tiles for every worker, of one size.
         let workers = rayon::current_num_threads();
         let tiles = samples.div_ceil(fitting).next_multiple_of(workers);
@@ -177,6 +186,8 @@ const CACHE: f64 = 768.0 * 1024.0;
 /// Positions of a tile, at least and at most, where single samples do not decide.
 const LEAST: f64 = 64.0;
 const MOST: f64 = 256.0;
+/// Bytes that the tape of a tile of pictures may take.
+const TAPE: f64 = 48.0 * 1024.0 * 1024.0;
 
 struct Maker<'a> {
     places: &'a Places,
@@ -241,6 +252,7 @@ impl Maker<'_> {
 pub(crate) fn begin(work: &mut Work, samples: usize, event: [usize; 3]) {
     [work.height, work.width, work.channels] = event;
     work.samples = samples;
+    work.alone = false;
     work.log_det.clear();
     work.log_det.resize(samples, 0.0);
 }

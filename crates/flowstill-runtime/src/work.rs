@@ -24,6 +24,8 @@ pub struct Work {
     pub g_log_det: Vec<f32>,
     /// Conditioning values, `[context, samples]`.
     pub context: Vec<f32>,
+    /// Whether this is the only tile, so that other threads may help.
+    pub alone: bool,
     spare: Vec<Vec<f32>>,
 }
 

@@ -2,6 +2,11 @@
 
 use super::packed::{Packed, UNITS};
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Products below which a second thread is not worth its call.
+const SHARE: usize = 1 << 18;
 
 /// What a sum begins with.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +39,43 @@ impl Packed {
     /// If the lengths do not agree.
     pub fn apply(&self, input: &[f32], lanes: usize, start: Start<'_>, end: End<'_>, out: &mut [f32]) {
         self.check(input, lanes, start, end, out);
-        Arch::new().dispatch(Apply { packed: self, input, lanes, start, end, out });
+        Arch::new().dispatch(Apply { packed: self, groups: 0..self.spans.len(), input, lanes, start, end, out });
+    }
+
+    /// The same, the outputs shared between the threads of rayon's current pool where that is worth it.
+    ///
+    /// # Panics
+    /// As [`Packed::apply`].
+    pub fn apply_shared(&self, input: &[f32], lanes: usize, start: Start<'_>, end: End<'_>, out: &mut [f32]) {
+        self.check(input, lanes, start, end, out);
+        let workers = rayon::current_num_threads().min(self.weights.len() * lanes / SHARE + 1);
+        if workers < 2 || self.spans.len() < workers {
+            return Arch::new().dispatch(Apply {
+                packed: self,
+                groups: 0..self.spans.len(),
+                input,
+                lanes,
+                start,
+                end,
+                out,
+            });
+        }
+        let each = self.spans.len().div_ceil(workers);
+        let parts = out.chunks_mut(each * UNITS * lanes).enumerate().collect::<Vec<_>>();
+        parts.into_par_iter().for_each(|(part, out)| {
+            let groups = part * each..((part + 1) * each).min(self.spans.len());
+            let outputs = groups.start * UNITS..(groups.end * UNITS).min(self.outputs);
+            let start = match start {
+                Start::Bias(bias) => Start::Bias(&bias[outputs.clone()]),
+                Start::OutputAndBias(bias) => Start::OutputAndBias(&bias[outputs.clone()]),
+                other => other,
+            };
+            let end = match end {
+                End::Gate(gate) => End::Gate(&gate[outputs.start * lanes..outputs.end * lanes]),
+                other => other,
+            };
+            Arch::new().dispatch(Apply { packed: self, groups, input, lanes, start, end, out });
+        });
     }
 
     /// The same inside of a function that was dispatched already.
@@ -52,7 +93,7 @@ impl Packed {
         out: &mut [f32],
     ) {
         self.check(input, lanes, start, end, out);
-        Apply { packed: self, input, lanes, start, end, out }.with_simd(simd);
+        Apply { packed: self, groups: 0..self.spans.len(), input, lanes, start, end, out }.with_simd(simd);
     }
 
     fn check(&self, input: &[f32], lanes: usize, start: Start<'_>, end: End<'_>, out: &[f32]) {
@@ -70,6 +111,8 @@ impl Packed {
 
 struct Apply<'a> {
     packed: &'a Packed,
+    /// What of the outputs is computed; biases, gates and the output are those of these alone.
+    groups: Range<usize>,
     input: &'a [f32],
     lanes: usize,
     start: Start<'a>,
@@ -103,12 +146,13 @@ impl Apply<'_> {
     #[inline(always)]
     fn block<S: Simd, const V: usize>(&mut self, simd: S, first: usize) -> usize {
         let lanes = self.lanes;
-        let mut weights = self.packed.weights.as_slice();
-        for (group, span) in self.packed.spans.iter().enumerate() {
+        let before: usize = self.packed.spans[..self.groups.start].iter().map(Range::len).sum();
+        let mut weights = &self.packed.weights[before * UNITS..];
+        for (group, span) in self.packed.spans[self.groups.clone()].iter().enumerate() {
             let (own, rest) = weights.split_at(span.len() * UNITS);
             weights = rest;
             let begin = group * UNITS;
-            let here = UNITS.min(self.packed.outputs - begin);
+            let here = UNITS.min(self.packed.outputs - self.groups.start * UNITS - begin);
             let sums = self.begin::<S, V>(simd, begin, here, first);
             let planes = &self.input[span.start * lanes..span.end * lanes];
             let sums = sum_up::<S, V>(simd, sums, own, planes, lanes, first);

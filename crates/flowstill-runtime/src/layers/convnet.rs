@@ -4,13 +4,14 @@ use super::Purpose;
 use super::affine::add;
 use super::dense::{Dense, add_plane_sums};
 use crate::places::Places;
-use crate::work::Work;
+use crate::work::{LANES, Work};
 use flowstill_kernels::dense::End;
 use flowstill_kernels::windows::{WINDOW, gather, scatter};
 
 /// `relu((patches W1 + b1) e^s1)`, `relu((h W2 + b2) e^s2)`, `fold(h W3 e^3s3) + b3 e^3s3`.
 ///
-/// A call works in one block of planes: the input, both hidden layers, the raw output.
+/// A call works in one block: planes of the input, the hidden layers, planes of the raw output. It goes band by band, some samples at a time, so that the wide
+/// planes of a band stay in the cache whatever the tile; the hidden layers lie band by band, both of a band together.
 #[derive(Debug)]
 pub(super) struct ConvNet {
     inputs: usize,
@@ -105,6 +106,23 @@ impl Scaled {
     }
 }
 
+/// Some samples of a tile.
+struct Band {
+    samples: usize,
+    first: usize,
+    lanes: usize,
+}
+
+/// The planes of a band, side by side.
+fn compress(planes: &[f32], stride: usize, band: &Band, out: &mut [f32]) {
+    for (plane, out) in out.chunks_exact_mut(band.lanes).enumerate() {
+        out.copy_from_slice(&planes[plane * stride + band.first..][..band.lanes]);
+    }
+}
+
+/// Bytes that the wide planes of a band may take: most of a second-level cache.
+const CACHE: usize = 640 * 1024;
+
 impl ConvNet {
     /// `columns` are the stored output channels in the order of the raw planes.
     pub(super) fn new(
@@ -141,33 +159,63 @@ impl ConvNet {
         self.last.load(values, purpose);
     }
 
+    /// The bands of a tile, as ranges of samples and of lanes.
+    fn bands(&self, work: &Work) -> Vec<Band> {
+        let (samples, area, lanes) = (work.samples, work.positions(), work.lanes());
+        let wide = WINDOW * (self.inputs + self.outputs) + self.hidden.iter().map(|layer| layer.outputs).sum::<usize>();
+        let fitting = (CACHE / (4 * wide)).clamp(64, 512);
+        // Bands begin at whole vectors.
+        let mut each = (fitting / area).max(1);
+        while !(each * area).is_multiple_of(LANES) && each < samples {
+            each += 1;
+        }
+        let cut = |first: usize| {
+            let end = (first + each).min(samples);
+            let last = if end == samples { lanes } else { end * area };
+            Band { samples: end - first, first: first * area, lanes: last - first * area }
+        };
+        (0..samples).step_by(each).map(cut).collect()
+    }
+
     /// Fill the block behind its input, which stands there already.
     pub(super) fn forward(&self, work: &mut Work, block: &mut [f32]) {
         let lanes = work.lanes();
-        let shape = [work.samples, work.height, work.width];
         let (input, rest) = block.split_at_mut(self.inputs * lanes);
-        let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * lanes);
-        let raw = match self.hidden.as_slice() {
-            [first, second] => {
-                let (h1, rest) = rest.split_at_mut(first.outputs * lanes);
-                let (h2, raw) = rest.split_at_mut(second.outputs * lanes);
-                let patches = &mut wide[..WINDOW * self.inputs * lanes];
-                gather(input, shape, lanes, patches);
-                first.dense.forward(patches, lanes, false, End::Relu, h1);
-                second.dense.forward(h1, lanes, false, End::Relu, h2);
-                self.last.dense.forward_plain(h2, lanes, &mut wide[..WINDOW * self.outputs * lanes]);
-                raw
-            }
-            _ => {
-                self.last.dense.forward_plain(input, lanes, &mut wide[..WINDOW * self.outputs * lanes]);
-                rest
-            }
-        };
-        for (raw, column) in raw.chunks_exact_mut(lanes).zip(self.raw_columns()) {
-            raw.fill(self.last.bias()[column]);
+        let (hidden, raw) = rest.split_at_mut(rest.len() - self.outputs * lanes);
+        for (plane, column) in raw.chunks_exact_mut(lanes).zip(self.raw_columns()) {
+            plane.fill(self.last.bias()[column]);
         }
-        scatter(&wide[..WINDOW * self.outputs * lanes], shape, lanes, raw);
+        let bands = self.bands(work);
+        let widest = bands.iter().map(|band| band.lanes).max().unwrap_or(0);
+        let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * widest);
+        for band in &bands {
+            let shape = [band.samples, work.height, work.width];
+            let n = band.lanes;
+            match self.hidden.as_slice() {
+                [first, second] => {
+                    let (h1, h2) = self.hidden_of(band, hidden);
+                    let patches = &mut wide[..WINDOW * self.inputs * n];
+                    gather(&input[band.first..], lanes, shape, n, patches);
+                    first.dense.forward(patches, n, false, End::Relu, h1, work.alone);
+                    second.dense.forward(h1, n, false, End::Relu, h2, work.alone);
+                    self.last.dense.forward_plain(h2, n, &mut wide[..WINDOW * self.outputs * n], work.alone);
+                }
+                _ => {
+                    let mut compact = work.take(self.inputs * n);
+                    compress(input, lanes, band, &mut compact);
+                    self.last.dense.forward_plain(&compact, n, &mut wide[..WINDOW * self.outputs * n], work.alone);
+                    work.give(compact);
+                }
+            }
+            scatter(&wide[..WINDOW * self.outputs * n], lanes, shape, n, &mut raw[band.first..]);
+        }
         work.give(wide);
+    }
+
+    /// Both hidden layers of a band.
+    fn hidden_of<'a>(&self, band: &Band, hidden: &'a mut [f32]) -> (&'a mut [f32], &'a mut [f32]) {
+        let [one, two] = [0, 1].map(|layer: usize| self.hidden[layer].outputs);
+        hidden[(one + two) * band.first..][..(one + two) * band.lanes].split_at_mut(one * band.lanes)
     }
 
     /// The stored output channel of each raw plane.
@@ -180,39 +228,50 @@ impl ConvNet {
     }
 
     /// From the gradient of the raw planes to that of the input, added to `to`.
-    pub(super) fn backward(&self, work: &mut Work, block: &[f32], g_raw: &[f32], to: &mut [f32], sums: &mut [f32]) {
+    pub(super) fn backward(&self, work: &mut Work, block: &mut [f32], g_raw: &[f32], to: &mut [f32], sums: &mut [f32]) {
         let lanes = work.lanes();
-        let shape = [work.samples, work.height, work.width];
-        let (input, rest) = block.split_at(self.inputs * lanes);
-        let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * lanes);
+        let (input, rest) = block.split_at_mut(self.inputs * lanes);
+        let hidden = &mut rest[..self.hidden.iter().map(|layer| layer.outputs).sum::<usize>() * lanes];
+        let bands = self.bands(work);
+        let widest = bands.iter().map(|band| band.lanes).max().unwrap_or(0);
+        let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * widest);
         let (hidden_sums, last_sums) = sums.split_at_mut(sums.len() - self.last.dense.sums());
-        gather(g_raw, shape, lanes, &mut wide[..WINDOW * self.outputs * lanes]);
         // The bias is added once to a raw plane: its gradient stands at the first window's columns.
         let biases = last_sums.len() - self.last.dense.outputs();
         add_plane_sums(g_raw, lanes, &mut last_sums[biases..][..self.outputs]);
-        let g_wide = &wide[..WINDOW * self.outputs * lanes];
-        match self.hidden.as_slice() {
-            [first, second] => {
-                let (h1, rest) = rest.split_at(first.outputs * lanes);
-                let h2 = &rest[..second.outputs * lanes];
-                let mut g2 = work.take(h2.len());
-                let mut g1 = work.take(h1.len());
-                self.last.dense.add_up_weights(g_wide, h2, lanes, last_sums);
-                self.last.dense.backward(g_wide, lanes, false, End::Gate(h2), &mut g2);
-                let (first_sums, second_sums) = hidden_sums.split_at_mut(first.dense.sums());
-                second.dense.add_up(&g2, h1, lanes, second_sums);
-                second.dense.backward(&g2, lanes, false, End::Gate(h1), &mut g1);
-                let patches = &mut wide[..WINDOW * self.inputs * lanes];
-                gather(input, shape, lanes, patches);
-                first.dense.add_up(&g1, patches, lanes, first_sums);
-                first.dense.backward(&g1, lanes, false, End::Plain, patches);
-                scatter(patches, shape, lanes, to);
-                work.give(g1);
-                work.give(g2);
-            }
-            _ => {
-                self.last.dense.add_up_weights(g_wide, input, lanes, last_sums);
-                self.last.dense.backward(g_wide, lanes, true, End::Plain, to);
+        for band in &bands {
+            let shape = [band.samples, work.height, work.width];
+            let n = band.lanes;
+            gather(&g_raw[band.first..], lanes, shape, n, &mut wide[..WINDOW * self.outputs * n]);
+            let g_wide = &wide[..WINDOW * self.outputs * n];
+            match self.hidden.as_slice() {
+                [first, second] => {
+                    let (h1, h2) = self.hidden_of(band, hidden);
+                    let mut g2 = work.take(h2.len());
+                    self.last.dense.add_up_weights(g_wide, h2, n, last_sums);
+                    self.last.dense.backward(g_wide, n, false, End::Gate(h2), &mut g2);
+                    let (first_sums, second_sums) = hidden_sums.split_at_mut(first.dense.sums());
+                    second.dense.add_up(&g2, h1, n, second_sums);
+                    // What was kept of the second layer is needed no more: its room takes the gradient of the first.
+                    let g1 = &mut h2[..h1.len()];
+                    second.dense.backward(&g2, n, false, End::Gate(h1), g1);
+                    let patches = &mut wide[..WINDOW * self.inputs * n];
+                    gather(&input[band.first..], lanes, shape, n, patches);
+                    first.dense.add_up(g1, patches, n, first_sums);
+                    first.dense.backward(g1, n, false, End::Plain, patches);
+                    scatter(patches, lanes, shape, n, &mut to[band.first..]);
+                    work.give(g2);
+                }
+                _ => {
+                    let mut compact = work.take(self.inputs * n);
+                    compress(input, lanes, band, &mut compact);
+                    self.last.dense.add_up_weights(g_wide, &compact, n, last_sums);
+                    self.last.dense.backward(g_wide, n, false, End::Plain, &mut compact);
+                    for (plane, own) in compact.chunks_exact(n).enumerate() {
+                        add(&mut to[plane * lanes + band.first..][..n], own);
+                    }
+                    work.give(compact);
+                }
             }
         }
         work.give(wide);

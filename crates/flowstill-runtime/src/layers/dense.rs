@@ -63,15 +63,21 @@ impl Dense {
         self.bias.iter_mut().zip(&self.columns).for_each(|(bias, column)| *bias = values[self.bias_at + column]);
     }
 
-    /// `out = end(W input + bias)`, added to `out` if it `joins`.
-    pub(super) fn forward(&self, input: &[f32], lanes: usize, joins: bool, end: End<'_>, out: &mut [f32]) {
+    /// `out = end(W input + bias)`, added to `out` if it `joins`; by all threads, if this one is `alone`.
+    pub(super) fn forward(&self, input: &[f32], lanes: usize, joins: bool, end: End<'_>, out: &mut [f32], alone: bool) {
         let start = if joins { Start::OutputAndBias(&self.bias) } else { Start::Bias(&self.bias) };
-        self.forward.apply(input, lanes, start, end, out);
+        match alone {
+            true => self.forward.apply_shared(input, lanes, start, end, out),
+            false => self.forward.apply(input, lanes, start, end, out),
+        }
     }
 
     /// The same without the bias.
-    pub(super) fn forward_plain(&self, input: &[f32], lanes: usize, out: &mut [f32]) {
-        self.forward.apply(input, lanes, Start::Zero, End::Plain, out);
+    pub(super) fn forward_plain(&self, input: &[f32], lanes: usize, out: &mut [f32], alone: bool) {
+        match alone {
+            true => self.forward.apply_shared(input, lanes, Start::Zero, End::Plain, out),
+            false => self.forward.apply(input, lanes, Start::Zero, End::Plain, out),
+        }
     }
 
     /// From the gradient of the output to that of the inputs that have one.

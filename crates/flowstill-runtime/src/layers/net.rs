@@ -53,20 +53,20 @@ impl Net {
         let (mut done, mut rest) = block.split_at_mut(self.inputs() * lanes);
         if let (true, Some((first, inner))) = (self.residual, hidden.split_first()) {
             let (stream, mut rest) = rest.split_at_mut(first.outputs() * lanes);
-            first.forward(done, lanes, false, End::Plain, stream);
+            first.forward(done, lanes, false, End::Plain, stream, false);
             for pair in inner.chunks_exact(2) {
                 let (outer, tail) = self.bend(stream, lanes, rest);
                 let (bent, tail) = self.layer_and_bend(&pair[0], outer, lanes, tail);
-                pair[1].forward(bent, lanes, true, End::Plain, stream);
+                pair[1].forward(bent, lanes, true, End::Plain, stream, false);
                 rest = tail;
             }
-            return last.forward(stream, lanes, false, End::Plain, rest);
+            return last.forward(stream, lanes, false, End::Plain, rest, false);
         }
         for layer in hidden {
             let (bent, tail) = self.layer_and_bend(layer, done, lanes, rest);
             (done, rest) = (bent, tail);
         }
-        last.forward(done, lanes, false, End::Plain, rest);
+        last.forward(done, lanes, false, End::Plain, rest, false);
     }
 
     /// A layer and the nonlinearity; what that gave, and the room behind.
@@ -81,19 +81,19 @@ impl Net {
         match self.activation {
             Activation::Relu => {
                 let (bent, rest) = room.split_at_mut(size);
-                layer.forward(input, lanes, false, End::Relu, bent);
+                layer.forward(input, lanes, false, End::Relu, bent, false);
                 (bent, rest)
             }
             Activation::Tanh => {
                 let (bent, rest) = room.split_at_mut(size);
-                layer.forward(input, lanes, false, End::Plain, bent);
+                layer.forward(input, lanes, false, End::Plain, bent, false);
                 activations::tanh_of(bent);
                 (bent, rest)
             }
             Activation::Silu => {
                 let (before, rest) = room.split_at_mut(size);
                 let (bent, rest) = rest.split_at_mut(size);
-                layer.forward(input, lanes, false, End::Plain, before);
+                layer.forward(input, lanes, false, End::Plain, before, false);
                 bent.copy_from_slice(before);
                 activations::silu(bent);
                 (bent, rest)
