@@ -321,6 +321,62 @@ impl Program {
     }
 }
 
+impl Program {
+    /// From the gradients of what [`Program::inverse`] gave, data and log-determinants, to those of the latents and of the values; `x` is the data it gave.
+    ///
+    /// Nothing else is kept: each layer is done again right before its way back.
+    ///
+    /// # Panics
+    /// If a length does not fit, or the program was not loaded for all three purposes.
+    pub fn backward_inverse(
+        &self,
+        values: &[f32],
+        context: &[f32],
+        x: &[f32],
+        g_x: &[f32],
+        g_log_det: &[f32],
+    ) -> (Vec<Vec<f32>>, Vec<f32>) {
+        let (batch, d) = (self.batch(x, context), self.dimensions());
+        assert_eq!([g_x.len(), g_log_det.len()], [x.len(), batch], "gradients of {batch} samples");
+        let mut encoded = Encoded::new(self, batch, &[]);
+        let tile = self.tile(batch, false);
+        let sums = self.sum_over_workers(encoded.parts(batch, tile), |part, sums| {
+            with_space(|work, tape| {
+                let height = tape.height();
+                let samples = part.samples.clone();
+                self.start(work, x, context, &samples);
+                work.g_log_det.clear();
+                work.g_log_det.extend_from_slice(&g_log_det[samples.clone()]);
+                let lanes = work.lanes();
+                to_gradient(&g_x[samples.start * d..samples.end * d], work.channels, lanes, &mut work.gradient);
+                let Part { mut latents, .. } = part;
+                for stage in &self.stages {
+                    match stage {
+                        Stage::Layer(layer, range) => {
+                            layer.forward(work, tape);
+                            layer.backward_inverse(work, tape, &mut sums[range.clone()]);
+                        }
+                        Stage::Step(_) => {}
+                        Stage::Leave { kept, level } => {
+                            let lanes = work.lanes();
+                            to_rows(&work.gradient[kept * lanes..], work.channels - kept, lanes, latents[*level]);
+                            work.gradient.truncate(kept * lanes);
+                            work.state.truncate(kept * lanes);
+                            work.channels = *kept;
+                        }
+                    }
+                }
+                let top = latents.len() - 1;
+                to_rows(&work.gradient, work.channels, work.lanes(), latents[top]);
+                tape.drop_to(height);
+            });
+        });
+        let mut of_values = vec![0.0; values.len()];
+        self.finish(values, sums, &mut of_values);
+        (encoded.latents, of_values)
+    }
+}
+
 /// A tape that goes back to its program.
 struct Lent<'a> {
     tape: Tape,

@@ -248,3 +248,47 @@ fn likelihoods_have_the_gradients_of_compositions_however_rows_are_weighed() {
         }
     }
 }
+
+#[test]
+fn gradients_of_inverses_are_those_of_compositions() {
+    for (text, event, _) in FLOWS.iter().filter(|(_, _, compiles)| *compiles) {
+        for context in [0, 2] {
+            let flow = flow(text, *event, context);
+            let (x, context) = batch(&flow, 21, 3);
+            let (latents, _) = flow.forward(x, context.as_ref()).expect("fits");
+            let run = |flow: Flow, of_latents: bool, of_weights: bool| -> Named {
+                let flow = if of_weights { flow.tracked() } else { flow };
+                let mut latents = latents.clone();
+                if of_latents {
+                    latents.levels = latents.levels.into_iter().map(|z| z.autodiff().require_grad()).collect();
+                }
+                let (x, log_det) = flow.inverse(&latents, context.as_ref()).expect("fits");
+                let mut rng = random::stream(8, "loss", 0);
+                let weights = random::normal_tensor(x.dims(), &mut rng, &Device::default());
+                let of_each = random::normal_tensor([21], &mut rng, &Device::default());
+                let mut loss = (x * weights).sum();
+                if log_det.is_tracked() {
+                    // A log-determinant that follows from nothing tracked has no gradient.
+                    loss = loss + (log_det * of_each).sum();
+                }
+                let grads = loss.backward();
+                let mut out = Named::new();
+                for (level, z) in latents.levels.iter().enumerate().filter(|_| of_latents) {
+                    out.push((format!("gradient of level {level}"), to_f64(z.grad(&grads).expect("a leaf"))));
+                }
+                let params = flow.params();
+                let leaves = params.iter().filter(|(_, param)| of_weights && param.is_trainable());
+                out.extend(leaves.map(|(name, param)| {
+                    let gradient = param.flat().grad(&grads).map(to_f64);
+                    (format!("gradient of {name}"), gradient.unwrap_or_else(|| vec![0.0; param.len()]))
+                }));
+                out
+            };
+            for (of_latents, of_weights) in [(true, true), (false, true), (true, false)] {
+                let ours = run(flow.clone(), of_latents, of_weights);
+                let plain = run(flow.clone().composed(), of_latents, of_weights);
+                assert_close(&ours, &plain, 1e-3, &format!("{text} {context:?}"));
+            }
+        }
+    }
+}

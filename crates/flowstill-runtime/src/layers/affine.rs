@@ -78,6 +78,24 @@ impl Layer for Affine {
         }
     }
 
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        let lanes = work.lanes();
+        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
+        let kept = tape.pop(self.channels * lanes);
+        let (shifts, log_scales) = sums.split_at_mut(self.channels);
+        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
+        for (((gradient, z), scale), (shift, log_scale)) in planes.zip(shifts.iter_mut().zip(log_scales)) {
+            let (mut g, mut gz) = (0.0, 0.0);
+            let back = scale.recip();
+            widest(|| {
+                (g, gz) = sum_and_dot(gradient, z);
+                gradient.iter_mut().for_each(|gradient| *gradient *= back);
+            });
+            *shift -= g;
+            *log_scale += of_log_det - gz * back;
+        }
+    }
+
     fn sums(&self) -> usize {
         2 * self.channels
     }
@@ -170,6 +188,24 @@ impl Layer for BatchNorm {
             });
             *log_gamma += gn + of_log_det;
             *beta += g;
+        }
+    }
+
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        let lanes = work.lanes();
+        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
+        let kept = tape.pop(self.channels * lanes);
+        let (log_gammas, betas) = sums.split_at_mut(self.channels);
+        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
+        for (((gradient, normed), scale), (log_gamma, beta)) in planes.zip(log_gammas.iter_mut().zip(betas)) {
+            let (mut g, mut gn) = (0.0, 0.0);
+            let back = scale.recip();
+            widest(|| {
+                (g, gn) = sum_and_dot(gradient, normed);
+                gradient.iter_mut().for_each(|gradient| *gradient *= back);
+            });
+            *log_gamma += of_log_det - gn * back;
+            *beta -= g * back;
         }
     }
 

@@ -184,6 +184,60 @@ impl Layer for Autoregressive {
         work.give(g_slopes);
     }
 
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        let (lanes, params, size) = (work.lanes(), self.map.params(), self.channels * work.lanes());
+        let block = tape.pop(self.block(lanes));
+        let outputs = self.net.outputs() * lanes;
+        let [mut g_raw, mut direct, mut slope, mut right, mut solved, mut before] =
+            [outputs, size, size, size, size, size].map(|count| work.take(count));
+        let mut g_slopes = work.take(lanes);
+        let (x, raw) = (&block[self.context * lanes..][..size], &block[block.len() - outputs..]);
+        // What the map makes of a gradient of its latents and of its slopes: the part of its own value, and of its raw values.
+        let pull = |g_z: &[f32], g_slopes: &[f32], g_x: &mut [f32], g_raw: &mut [f32]| {
+            let from = x.chunks_exact(lanes).zip(raw.chunks_exact(params * lanes)).zip(g_z.chunks_exact(lanes));
+            let to = g_x.chunks_exact_mut(lanes).zip(g_raw.chunks_exact_mut(params * lanes));
+            for (((x, raw), g_z), (g_x, g_raw)) in from.zip(to) {
+                widest::backward(self.map, x, raw, g_z, g_slopes, g_x, g_raw);
+            }
+        };
+        // The diagonal of J.
+        g_slopes.fill(0.0);
+        solved.fill(1.0);
+        pull(&solved, &g_slopes, &mut slope, &mut g_raw);
+        // The right side: the gradient of x, and what the log-determinant adds.
+        work.spread_g_log_det(&mut g_slopes);
+        solved.fill(0.0);
+        pull(&solved, &g_slopes, &mut right, &mut g_raw);
+        self.net.backward_input(work, block, lanes, &g_raw, &mut right);
+        flowstill_kernels::elementwise::add(&mut right, &work.gradient);
+        // J is triangular: each pass settles at least one feature more, the last first.
+        g_slopes.fill(0.0);
+        solved.iter_mut().zip(&right).zip(&slope).for_each(|((y, right), slope)| *y = right / slope);
+        for _ in 1..self.channels {
+            pull(&solved, &g_slopes, &mut direct, &mut g_raw);
+            direct.fill(0.0);
+            self.net.backward_input(work, block, lanes, &g_raw, &mut direct);
+            before.copy_from_slice(&solved);
+            let rest = right.iter().zip(&direct).zip(&slope);
+            solved
+                .iter_mut()
+                .zip(rest)
+                .for_each(|(y, ((right, from_others), slope))| *y = (right - from_others) / slope);
+            if solved == before {
+                break;
+            }
+        }
+        // The weights' gradients are those of `forward` at -y.
+        work.spread_g_log_det(&mut g_slopes);
+        before.iter_mut().zip(&solved).for_each(|(to, y)| *to = -y);
+        pull(&before, &g_slopes, &mut direct, &mut g_raw);
+        self.net.backward(work, block, lanes, &g_raw, &mut direct, sums);
+        std::mem::swap(&mut work.gradient, &mut solved);
+        for values in [g_raw, direct, slope, right, solved, before, g_slopes] {
+            work.give(values);
+        }
+    }
+
     fn sums(&self) -> usize {
         self.net.sums()
     }

@@ -93,6 +93,45 @@ impl Coupling {
     }
 }
 
+impl Coupling {
+    /// The gradient of `forward`, or of `inverse`, whose moved planes are those of the state then.
+    fn back(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32], forward: bool) {
+        let (lanes, params) = (work.lanes(), self.map.params());
+        let block = tape.pop(self.block() * lanes);
+        let (moved, block) = block.split_at_mut(self.moved.len() * lanes);
+        let mut g_slopes = work.take(lanes);
+        work.spread_g_log_det(&mut g_slopes);
+        let mut g_raw = work.take(self.moved.len() * params * lanes);
+        let mut g_moved = work.take(lanes);
+        let from = self.moved.iter().zip(moved.chunks_exact(lanes)).zip(self.raw(block, lanes));
+        for (((&channel, x), raw), g_raw) in from.zip(g_raw.chunks_exact_mut(params * lanes)) {
+            let own = channel * lanes..(channel + 1) * lanes;
+            let (z, gradient) = (&work.state, &mut work.gradient[own.clone()]);
+            match forward {
+                true => widest::backward(self.map, x, raw, gradient, &g_slopes, &mut g_moved, g_raw),
+                false => {
+                    let z = &z[own];
+                    widest::backward_inverse(self.map, z, raw, gradient, &g_slopes, &mut g_moved, g_raw);
+                }
+            }
+            gradient.copy_from_slice(&g_moved);
+        }
+        work.give(g_moved);
+        work.give(g_slopes);
+        let mut g_input = work.take((self.kept.len() + self.context) * lanes);
+        g_input.fill(0.0);
+        match &self.net {
+            Conditions::Rows(net) => net.backward(work, block, lanes, &g_raw, &mut g_input, sums),
+            Conditions::Conv(net) => net.backward(work, block, &g_raw, &mut g_input, sums),
+        }
+        for (from, &to) in g_input.chunks_exact(lanes).zip(&self.kept) {
+            flowstill_kernels::elementwise::add(&mut work.gradient[to * lanes..][..lanes], from);
+        }
+        work.give(g_input);
+        work.give(g_raw);
+    }
+}
+
 impl Layer for Coupling {
     fn load(&mut self, values: &[f32], purpose: Purpose) {
         match &mut self.net {
@@ -134,32 +173,11 @@ impl Layer for Coupling {
     }
 
     fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        let (lanes, params) = (work.lanes(), self.map.params());
-        let block = tape.pop(self.block() * lanes);
-        let (moved, block) = block.split_at_mut(self.moved.len() * lanes);
-        let mut g_slopes = work.take(lanes);
-        work.spread_g_log_det(&mut g_slopes);
-        let mut g_raw = work.take(self.moved.len() * params * lanes);
-        let mut g_x = work.take(lanes);
-        let from = self.moved.iter().zip(moved.chunks_exact(lanes)).zip(self.raw(block, lanes));
-        for (((&channel, x), raw), g_raw) in from.zip(g_raw.chunks_exact_mut(params * lanes)) {
-            let g_z = &mut work.gradient[channel * lanes..][..lanes];
-            widest::backward(self.map, x, raw, g_z, &g_slopes, &mut g_x, g_raw);
-            g_z.copy_from_slice(&g_x);
-        }
-        work.give(g_x);
-        work.give(g_slopes);
-        let mut g_input = work.take((self.kept.len() + self.context) * lanes);
-        g_input.fill(0.0);
-        match &self.net {
-            Conditions::Rows(net) => net.backward(work, block, lanes, &g_raw, &mut g_input, sums),
-            Conditions::Conv(net) => net.backward(work, block, &g_raw, &mut g_input, sums),
-        }
-        for (from, &to) in g_input.chunks_exact(lanes).zip(&self.kept) {
-            flowstill_kernels::elementwise::add(&mut work.gradient[to * lanes..][..lanes], from);
-        }
-        work.give(g_input);
-        work.give(g_raw);
+        self.back(work, tape, sums, true);
+    }
+
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        self.back(work, tape, sums, false);
     }
 
     fn sums(&self) -> usize {

@@ -22,6 +22,7 @@ pub(crate) struct Linear {
     forward: Packed,
     backward: Packed,
     undo: Packed,
+    undo_back: Packed,
 }
 
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl Linear {
             forward: packed(),
             backward: packed(),
             undo: packed(),
+            undo_back: packed(),
         })
     }
 
@@ -134,6 +136,9 @@ impl Layer for Linear {
         }
         if purpose.inverse {
             self.undo.fill(|i, j| self.inverse[i * n + j] as f32);
+            if purpose.backward {
+                self.undo_back.fill(|j, i| self.inverse[i * n + j] as f32);
+            }
         }
     }
 
@@ -168,6 +173,22 @@ impl Layer for Linear {
         log_det[0] += of_log_det;
         self.backward.apply(&work.gradient, lanes, Start::Zero, End::Plain, kept);
         work.gradient.copy_from_slice(kept);
+    }
+
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        let (n, lanes) = (self.channels, work.lanes());
+        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
+        let kept = tape.pop(n * lanes);
+        let (weights, rest) = sums.split_at_mut(n * n);
+        let (biases, log_det) = rest.split_at_mut(n);
+        let mut negative = work.take(n * lanes);
+        self.undo_back.apply(&work.gradient, lanes, Start::Zero, End::Plain, &mut negative);
+        work.gradient.copy_from_slice(&negative);
+        negative.iter_mut().for_each(|value| *value = -*value);
+        add_weight_gradient(&negative, kept, lanes, |_| n, weights);
+        add_plane_sums(&negative, lanes, biases);
+        log_det[0] += of_log_det;
+        work.give(negative);
     }
 
     fn sums(&self) -> usize {

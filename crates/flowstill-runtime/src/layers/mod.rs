@@ -51,6 +51,13 @@ pub(crate) trait Layer: Debug + Send + Sync {
     /// From the gradient of the latents to that of the data.
     fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]);
 
+    /// The gradient of [`Layer::inverse`]: from that of the data to that of the latents. Called right after `forward` at the data, so that the state is the
+    /// latents and the tape holds what `forward` pushed, which is popped.
+    ///
+    /// With `z = f(x)`, `J = df/dx` and the gradients `g` of `x` and `h` of the log-determinant, the gradient of `z` solves `J^T y = g + h dlog_det/dx`, and
+    /// those of the weights are what `backward` makes of `-y` and `h`.
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]);
+
     /// Values of `sums`.
     fn sums(&self) -> usize {
         0

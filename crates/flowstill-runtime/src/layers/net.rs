@@ -129,7 +129,8 @@ impl Net {
         self.layers.iter().map(Dense::sums).sum()
     }
 
-    /// From the gradient of the raw output to that of the input (without the conditioning values), added to `to`; the block is as `forward` left it.
+    /// From the gradient of the raw output to that of the input (without the conditioning values), added to `to`, and those of the weights; the block is as
+    /// `forward` left it.
     pub(super) fn backward(
         &self,
         work: &mut Work,
@@ -139,12 +140,30 @@ impl Net {
         to: &mut [f32],
         sums: &mut [f32],
     ) {
+        self.pull_back(work, block, lanes, raw, to, Some(sums));
+    }
+
+    /// The same without the weights.
+    pub(super) fn backward_input(&self, work: &mut Work, block: &[f32], lanes: usize, raw: &[f32], to: &mut [f32]) {
+        self.pull_back(work, block, lanes, raw, to, None);
+    }
+
+    fn pull_back(
+        &self,
+        work: &mut Work,
+        block: &[f32],
+        lanes: usize,
+        raw: &[f32],
+        to: &mut [f32],
+        sums: Option<&mut [f32]>,
+    ) {
         let (last, hidden) = self.layers.split_last().expect("a net has a last layer");
         let (input, rest) = block.split_at(self.inputs() * lanes);
         let body = &rest[..rest.len() - self.outputs() * lanes];
-        let (hidden_sums, last_sums) = sums.split_at_mut(sums.len() - last.sums());
+        let mut sums = Sums(sums);
+        let last_sums = sums.split_off(last);
         if hidden.is_empty() {
-            last.add_up(raw, input, lanes, last_sums);
+            last_sums.add_up(last, raw, input, lanes);
             return last.backward(raw, lanes, true, End::Plain, to);
         }
         let width = |layer: &Dense| layer.outputs() * lanes;
@@ -152,46 +171,40 @@ impl Net {
         if self.residual {
             let (first, inner) = hidden.split_first().expect("not empty");
             let (stream, mut body) = body.split_at(width(first));
-            last.add_up(raw, stream, lanes, last_sums);
+            last_sums.add_up(last, raw, stream, lanes);
             last.backward(raw, lanes, false, End::Plain, &mut gradient);
             let mut within = work.take(width(first));
-            let (first_sums, mut inner_sums) = hidden_sums.split_at_mut(first.sums());
             for pair in inner.chunks_exact(2).rev() {
                 let (outer, bent);
                 (body, bent) = self.split_bend(body, width(&pair[0]));
                 (body, outer) = self.split_bend(body, width(first));
-                let (rest, own) = inner_sums.split_at_mut(inner_sums.len() - pair[0].sums() - pair[1].sums());
-                let (sums, next) = own.split_at_mut(pair[0].sums());
-                pair[1].add_up(&gradient, bent.after, lanes, next);
+                sums.split_off(&pair[1]).add_up(&pair[1], &gradient, bent.after, lanes);
                 pair[1].backward(&gradient, lanes, false, End::Plain, &mut within);
                 self.unbend(&bent, &mut within);
-                pair[0].add_up(&within, outer.after, lanes, sums);
+                sums.split_off(&pair[0]).add_up(&pair[0], &within, outer.after, lanes);
                 let mut back = work.take(gradient.len());
                 pair[0].backward(&within, lanes, false, End::Plain, &mut back);
                 self.unbend(&outer, &mut back);
                 elementwise::add(&mut gradient, &back);
                 work.give(back);
-                inner_sums = rest;
             }
             work.give(within);
-            first.add_up(&gradient, input, lanes, first_sums);
+            sums.add_up(first, &gradient, input, lanes);
             first.backward(&gradient, lanes, true, End::Plain, to);
         } else {
             let mut body = body;
-            let mut sums = hidden_sums;
             let mut bent;
             (body, bent) = self.split_bend(body, gradient.len());
-            last.add_up(raw, bent.after, lanes, last_sums);
+            last_sums.add_up(last, raw, bent.after, lanes);
             self.backward_and_unbend(last, raw, lanes, &bent, &mut gradient);
             for layer in hidden.iter().rev() {
-                let (rest, own) = sums.split_at_mut(sums.len() - layer.sums());
-                sums = rest;
+                let own = sums.split_off(layer);
                 if body.is_empty() {
-                    layer.add_up(&gradient, input, lanes, own);
+                    own.add_up(layer, &gradient, input, lanes);
                     layer.backward(&gradient, lanes, true, End::Plain, to);
                 } else {
                     (body, bent) = self.split_bend(body, layer.inputs() * lanes);
-                    layer.add_up(&gradient, bent.after, lanes, own);
+                    own.add_up(layer, &gradient, bent.after, lanes);
                     let mut before = work.take(layer.inputs() * lanes);
                     self.backward_and_unbend(layer, &gradient, lanes, &bent, &mut before);
                     std::mem::swap(&mut gradient, &mut before);
@@ -239,6 +252,26 @@ impl Net {
             let (own, rest) = sums.split_at(layer.sums());
             layer.finish(own, gradient);
             sums = rest;
+        }
+    }
+}
+
+/// The sums of several layers, or nothing where they are not wanted.
+struct Sums<'a>(Option<&'a mut [f32]>);
+
+impl<'a> Sums<'a> {
+    /// The end, which belongs to `layer`.
+    fn split_off(&mut self, layer: &Dense) -> Sums<'a> {
+        Sums(self.0.take().map(|all| {
+            let (rest, own) = all.split_at_mut(all.len() - layer.sums());
+            self.0 = Some(rest);
+            own
+        }))
+    }
+
+    fn add_up(self, layer: &Dense, gradient: &[f32], input: &[f32], lanes: usize) {
+        if let Some(sums) = self.0 {
+            layer.add_up(gradient, input, lanes, sums);
         }
     }
 }

@@ -46,6 +46,10 @@ impl Layer for Permute {
         take(work, &self.back, true);
     }
 
+    fn backward_inverse(&self, work: &mut Work, _tape: &mut Tape, _sums: &mut [f32]) {
+        take(work, &self.indices, true);
+    }
+
     fn planes(&self) -> usize {
         0
     }

@@ -74,6 +74,42 @@ impl Split {
     }
 }
 
+impl Split {
+    /// The gradient of `forward`, or of `inverse`, whose leaving planes are those of the state then.
+    fn back(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32], forward: bool) {
+        let Some((net, map)) = &self.prior else { return };
+        let lanes = work.lanes();
+        let block = tape.pop(self.block() * lanes);
+        let (from, block) = block.split_at_mut(self.leaving * lanes);
+        let mut g_slopes = work.take(lanes);
+        work.spread_g_log_det(&mut g_slopes);
+        let own = map.params() * lanes;
+        let mut g_raw = work.take(self.leaving * own);
+        let mut g_x = work.take(lanes);
+        let raw = block[block.len() - self.leaving * own..].chunks_exact(own);
+        let gradient = work.gradient[self.kept * lanes..].chunks_exact_mut(lanes);
+        let ends = match forward {
+            true => from.chunks_exact(lanes),
+            false => work.state[self.kept * lanes..].chunks_exact(lanes),
+        };
+        for (((gradient, end), raw), g_raw) in gradient.zip(ends).zip(raw).zip(g_raw.chunks_exact_mut(own)) {
+            match forward {
+                true => widest::backward(*map, end, raw, gradient, &g_slopes, &mut g_x, g_raw),
+                false => widest::backward_inverse(*map, end, raw, gradient, &g_slopes, &mut g_x, g_raw),
+            }
+            gradient.copy_from_slice(&g_x);
+        }
+        let mut g_input = work.take((self.kept + self.context) * lanes);
+        g_input.fill(0.0);
+        net.backward(work, block, &g_raw, &mut g_input, sums);
+        let size = self.kept * lanes;
+        flowstill_kernels::elementwise::add(&mut work.gradient[..size], &g_input[..size]);
+        for values in [g_x, g_raw, g_slopes, g_input] {
+            work.give(values);
+        }
+    }
+}
+
 impl Layer for Split {
     fn load(&mut self, values: &[f32], purpose: Purpose) {
         if let Some((net, _)) = &mut self.prior {
@@ -90,29 +126,11 @@ impl Layer for Split {
     }
 
     fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        let Some((net, map)) = &self.prior else { return };
-        let lanes = work.lanes();
-        let block = tape.pop(self.block() * lanes);
-        let (from, block) = block.split_at_mut(self.leaving * lanes);
-        let mut g_slopes = work.take(lanes);
-        work.spread_g_log_det(&mut g_slopes);
-        let own = map.params() * lanes;
-        let mut g_raw = work.take(self.leaving * own);
-        let mut g_x = work.take(lanes);
-        let raw = block[block.len() - self.leaving * own..].chunks_exact(own);
-        let planes = work.gradient[self.kept * lanes..].chunks_exact_mut(lanes).zip(from.chunks_exact(lanes)).zip(raw);
-        for (((g_z, x), raw), g_raw) in planes.zip(g_raw.chunks_exact_mut(own)) {
-            widest::backward(*map, x, raw, g_z, &g_slopes, &mut g_x, g_raw);
-            g_z.copy_from_slice(&g_x);
-        }
-        let mut g_input = work.take((self.kept + self.context) * lanes);
-        g_input.fill(0.0);
-        net.backward(work, block, &g_raw, &mut g_input, sums);
-        let size = self.kept * lanes;
-        flowstill_kernels::elementwise::add(&mut work.gradient[..size], &g_input[..size]);
-        for values in [g_x, g_raw, g_slopes, g_input] {
-            work.give(values);
-        }
+        self.back(work, tape, sums, true);
+    }
+
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+        self.back(work, tape, sums, false);
     }
 
     fn sums(&self) -> usize {

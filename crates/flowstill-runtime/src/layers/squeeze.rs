@@ -64,6 +64,13 @@ impl Layer for Squeeze {
         resize(work, false);
     }
 
+    fn backward_inverse(&self, work: &mut Work, _tape: &mut Tape, _sums: &mut [f32]) {
+        // The state is squeezed already; the gradient is not.
+        resize(work, false);
+        rearrange(work, true, true);
+        resize(work, true);
+    }
+
     fn planes(&self) -> usize {
         0
     }

@@ -292,7 +292,7 @@ fn tensors(
     (levels.collect(), from_host(encoded.log_det, [batch]), marked.collect())
 }
 
-/// Data for latents, with the log-det, off the tape; `None` where there is no program, or anything stands on a tape.
+/// Data for latents, with the log-det; `None` where there is no program.
 pub(crate) fn inverse(
     flow: &Flow,
     programs: &Programs,
@@ -300,21 +300,53 @@ pub(crate) fn inverse(
     context: Option<&Tensor<2>>,
 ) -> Option<(Tensor<4>, Tensor<1>)> {
     let batch = latents.first()?.dims()[0];
-    let taped = latents.iter().any(Tensor::is_autodiff)
-        || context.is_some_and(Tensor::is_autodiff)
-        || flow.params().iter().any(|(_, param)| param.flat().is_autodiff());
-    if batch == 0 || taped {
+    if batch == 0 || context.is_some_and(Tensor::is_tracked) {
         return None;
     }
     let levels: Option<Vec<Host>> = latents.iter().map(|level| Host::read(level.clone())).collect();
     let levels = levels?;
-    let levels: Vec<&[f32]> = levels.iter().map(Host::values).collect();
     let context = match context {
-        Some(context) => Some(Host::read(context.clone())?),
-        None => None,
+        Some(context) => Host::read(context.clone())?.values().to_vec(),
+        None => Vec::new(),
     };
-    let lease = programs.lease(flow, Purpose { forward: true, backward: false, inverse: true })?;
-    let (x, log_det) = lease.program().inverse(&levels, context.as_ref().map_or(&[], Host::values));
-    let [h, w, c] = lease.program().event();
-    Some((from_host(x, [batch, h, w, c]), from_host(log_det, [batch])))
+    let params = flow.params();
+    let taped = latents.iter().any(Tensor::is_autodiff) || params.iter().any(|(_, param)| param.flat().is_autodiff());
+    let of_weights = params.iter().any(|(_, param)| param.is_trainable() && param.flat().is_tracked());
+    let tracked = of_weights || latents.iter().any(Tensor::is_tracked);
+    let purpose = Purpose { forward: true, backward: tracked, inverse: true };
+    let event = |program: &Program| {
+        let [h, w, c] = program.event();
+        [batch, h, w, c]
+    };
+    if !tracked {
+        let lease = programs.lease(flow, purpose)?;
+        let levels: Vec<&[f32]> = levels.iter().map(Host::values).collect();
+        let (x, log_det) = lease.program().inverse(&levels, &context);
+        let (x, log_det) = (from_host(x, event(lease.program())), from_host(log_det, [batch]));
+        return Some(if taped { (x.autodiff(), log_det.autodiff()) } else { (x, log_det) });
+    }
+    let flat = |level: &Tensor<4>| level.clone().reshape([level.dims().iter().product::<usize>()]);
+    let joined = Tensor::cat(latents.iter().map(|level| on_tape(flat(level))).collect(), 0);
+    let inputs = [joined, weights(flow, &params)];
+    if !inputs.iter().all(supports) {
+        return None;
+    }
+    let lease = programs.lease(flow, purpose)?;
+    let trainable = programs.plan()?.trainable;
+    let (x, log_det) = {
+        let levels: Vec<&[f32]> = levels.iter().map(Host::values).collect();
+        lease.program().inverse(&levels, &context)
+    };
+    let (shape, count) = (event(lease.program()), x.len());
+    let output = [x.as_slice(), log_det.as_slice()].concat();
+    let pullback = move |gradient: Tensor<1>| {
+        let gradient = Host::read(gradient).expect("a gradient has the type and the device of its value");
+        let (of_x, of_log_det) = gradient.values().split_at(count);
+        let (of_latents, mut of_values) =
+            lease.program().backward_inverse(&lease.values, &context, &x, of_x, of_log_det);
+        of_values.truncate(trainable);
+        [from_host(of_latents.concat(), [count]), from_host(of_values, [trainable])]
+    };
+    let both = with_pullback(inputs, from_host(output, [count + batch]), pullback);
+    Some((both.clone().narrow(0, 0, count).reshape(shape), both.narrow(0, count, batch)))
 }
