@@ -3,6 +3,10 @@
 //! Lanes are (sample, y, x), then padding. The plane of window `(k, l)` of a plane holds at every position what stands at `(y + k - 1, x + l - 1)`, zero
 //! outside of the picture and in the padding.
 
+use crate::elementwise::widest;
+use std::cell::RefCell;
+use std::ops::Range;
+
 /// Positions of a window.
 pub const WINDOW: usize = 9;
 
@@ -14,12 +18,23 @@ pub const WINDOW: usize = 9;
 pub fn gather(x: &[f32], stride: usize, shape: [usize; 3], lanes: usize, windows: &mut [f32]) {
     let channels = windows.len() / (WINDOW * lanes).max(1);
     let count = check(x.len(), stride, channels, shape, lanes);
-    for (window, planes) in windows.chunks_exact_mut((channels * lanes).max(1)).enumerate() {
-        for (channel, to) in planes.chunks_exact_mut(lanes).enumerate() {
-            let from = &x[channel * stride..][..count];
-            shifted(shape, window, to, from, |to, from| to.copy_from_slice(from), |to| to.fill(0.0));
+    with_masks(shape, |masks| {
+        for (window, planes) in windows.chunks_exact_mut((channels * lanes).max(1)).enumerate() {
+            let (range, from) = overlap(window, shape[2], count);
+            let mask = &masks[window * count..][range.clone()];
+            for (channel, to) in planes.chunks_exact_mut(lanes).enumerate() {
+                let x = &x[channel * stride + from..][..range.len()];
+                to[..range.start].fill(0.0);
+                to[range.end..].fill(0.0);
+                widest(|| {
+                    for ((to, x), mask) in to[range.clone()].iter_mut().zip(x).zip(mask) {
+                        // Not a product: what lies beyond the edge may be NaN.
+                        *to = if *mask > 0.0 { *x } else { 0.0 };
+                    }
+                });
+            }
         }
-    }
+    });
 }
 
 /// Add to every plane of `x` what its windows hold for it: the adjoint of [`gather`]. What lies behind the positions of a plane stays.
@@ -29,14 +44,23 @@ pub fn gather(x: &[f32], stride: usize, shape: [usize; 3], lanes: usize, windows
 pub fn scatter(windows: &[f32], stride: usize, shape: [usize; 3], lanes: usize, x: &mut [f32]) {
     let channels = windows.len() / (WINDOW * lanes).max(1);
     let count = check(x.len(), stride, channels, shape, lanes);
-    let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-    for (window, planes) in windows.chunks_exact((channels * lanes).max(1)).enumerate() {
-        for (channel, from) in planes.chunks_exact(lanes).enumerate() {
-            let to = &mut x[channel * stride..][..count];
+    with_masks(shape, |masks| {
+        for (window, planes) in windows.chunks_exact((channels * lanes).max(1)).enumerate() {
             // What a position gives to its neighbour at (k, l), the neighbour gets from the opposite side.
-            shifted(shape, WINDOW - 1 - window, to, from, add, |_| {});
+            let opposite = WINDOW - 1 - window;
+            let (range, from) = overlap(opposite, shape[2], count);
+            let mask = &masks[opposite * count..][range.clone()];
+            for (channel, plane) in planes.chunks_exact(lanes).enumerate() {
+                let to = &mut x[channel * stride..][range.clone()];
+                let given = &plane[from..][..range.len()];
+                widest(|| {
+                    for ((to, given), mask) in to.iter_mut().zip(given).zip(mask) {
+                        *to += if *mask > 0.0 { *given } else { 0.0 };
+                    }
+                });
+            }
         }
-    }
+    });
 }
 
 /// Positions of a plane.
@@ -47,37 +71,46 @@ fn check(length: usize, stride: usize, channels: usize, shape: [usize; 3], lanes
     count
 }
 
-/// Visit all stretches of `to` with those of `from` that lie one window further; `outside` gets the stretches that have none.
-#[inline(always)]
-fn shifted(
-    [samples, height, width]: [usize; 3],
-    window: usize,
-    to: &mut [f32],
-    from: &[f32],
-    inside: impl Fn(&mut [f32], &[f32]),
-    outside: impl Fn(&mut [f32]),
-) {
-    let (k, l) = (window / 3, window % 3);
-    let (left, right) = (usize::from(l == 0).min(width), usize::from(l == 2).min(width));
-    let area = height * width;
-    for sample in 0..samples {
-        for y in 0..height {
-            let at = sample * area + y * width;
-            let line = &mut to[at..at + width];
-            if (k == 0 && y == 0) || (k == 2 && y + 1 == height) {
-                outside(line);
-                continue;
-            }
-            let other = at + k * width - width;
-            let (first, rest) = line.split_at_mut(left);
-            let (middle, last) = rest.split_at_mut(width - left - right.min(width - left));
-            outside(first);
-            outside(last);
-            let start = other + left + l - 1;
-            inside(middle, &from[start..start + middle.len()]);
-        }
+/// The positions whose neighbour in a window's direction is a position at all (if only of another line), and where the first one's neighbour stands.
+fn overlap(window: usize, width: usize, count: usize) -> (Range<usize>, usize) {
+    let forth = window / 3 * width + window % 3;
+    // The middle of the window is no step.
+    let back = width + 1;
+    match forth.checked_sub(back) {
+        Some(ahead) => (0..count.saturating_sub(ahead), ahead.min(count)),
+        None => ((back - forth).min(count)..count, 0),
     }
-    outside(&mut to[samples * area..]);
+}
+
+thread_local! {
+    /// For the shapes seen last: 1 at every position that has a neighbour in the direction of each window, `[WINDOW, positions]`, else 0.
+    static MASKS: RefCell<Vec<([usize; 3], Vec<f32>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Shapes remembered; a flow has as many as levels.
+const SHAPES: usize = 16;
+
+fn with_masks(shape: [usize; 3], run: impl FnOnce(&[f32])) {
+    MASKS.with_borrow_mut(|known| {
+        let at = known.iter().position(|(own, _)| *own == shape).unwrap_or_else(|| {
+            if known.len() == SHAPES {
+                known.remove(0);
+            }
+            known.push((shape, masks(shape)));
+            known.len() - 1
+        });
+        run(&known[at].1);
+    });
+}
+
+fn masks([samples, height, width]: [usize; 3]) -> Vec<f32> {
+    let inside = |at: usize, step: usize, length: usize| at + step >= 1 && at + step <= length;
+    let of_window = |window: usize| {
+        let (k, l) = (window / 3, window % 3);
+        let line = move |y: usize| (0..width).map(move |x| inside(y, k, height) && inside(x, l, width));
+        (0..samples).flat_map(move |_| (0..height).flat_map(line))
+    };
+    (0..WINDOW).flat_map(of_window).map(|has| if has { 1.0 } else { 0.0 }).collect()
 }
 
 #[cfg(test)]

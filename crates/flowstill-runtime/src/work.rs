@@ -3,6 +3,9 @@
 /// Lanes are padded to a multiple of this.
 pub(crate) use flowstill_kernels::dense::LANES;
 
+/// Vectors that wait at most before one of another length is taken.
+const SPARE: usize = 32;
+
 /// A tile on its way: `samples` samples as planes, `[channels, lanes]`; lanes are (sample, y, x), then padding.
 #[derive(Debug, Default)]
 pub struct Work {
@@ -42,7 +45,13 @@ impl Work {
 
     /// Borrow `count` values; they hold anything. Give them back with [`Work::give`].
     pub fn take(&mut self, count: usize) -> Vec<f32> {
-        let mut values = self.spare.pop().unwrap_or_default();
+        // One of the very length needs no filling up; a tile asks for the same lengths again and again.
+        let exact = self.spare.iter().rposition(|values| values.len() == count);
+        let mut values = match exact {
+            Some(at) => self.spare.swap_remove(at),
+            None if self.spare.len() < SPARE => Vec::new(),
+            None => self.spare.swap_remove(0),
+        };
         values.resize(count, 0.0);
         values
     }
