@@ -292,3 +292,24 @@ fn gradients_of_inverses_are_those_of_compositions() {
         }
     }
 }
+
+#[test]
+fn a_changed_flow_is_loaded_anew() {
+    let mut changed = flow(FLOWS[0].0, FLOWS[0].1, 0);
+    let (x, _) = batch(&changed, 9, 3);
+    let before = changed.clone();
+    let first = to_f64(changed.log_prob(x.clone(), None).expect("fits"));
+    for (_, param) in changed.params_mut().into_iter().filter(|(_, param)| param.is_trainable()) {
+        param.set_values(param.values().iter().map(|value| value * 1.1).collect());
+    }
+    let second = to_f64(changed.log_prob(x.clone(), None).expect("fits"));
+    assert_ne!(first, second);
+    assert_close(
+        &vec![("log p".into(), second)],
+        &vec![("log p".into(), to_f64(changed.composed().log_prob(x.clone(), None).expect("fits")))],
+        1e-5,
+        "changed",
+    );
+    // The copy that was made before is as it was.
+    assert_eq!(to_f64(before.log_prob(x, None).expect("fits")), first);
+}

@@ -5,8 +5,8 @@ use super::memory::{self, Memory, Way};
 use super::{Architecture, Latents, Trace};
 use crate::base::{Base, BaseConfig, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
-use crate::ops::program::{self, Programs};
-use crate::param::{Param, Parameters};
+use crate::ops::program::{self, Loaded, Programs};
+use crate::param::{Param, Parameters, join};
 use crate::shape::zero_log_det;
 use crate::{Error, Result, random};
 use burn::tensor::{DType, Device, Tensor};
@@ -48,9 +48,22 @@ pub struct Flow {
     programs: Programs,
     /// While it is trained: all trainable values as one leaf of a tape, beside the leaves that the parameters are. Programs stand on this one.
     joined: Option<Tensor<1>>,
+    loaded: Loaded,
 }
 
-crate::parameters!(Flow { levels, base });
+impl Parameters for Flow {
+    fn collect<'a>(&'a self, path: &str, out: &mut Vec<(String, &'a Param)>) {
+        self.levels.collect(&join(path, "levels"), out);
+        self.base.collect(&join(path, "base"), out);
+    }
+
+    fn collect_mut<'a>(&'a mut self, path: &str, out: &mut Vec<(String, &'a mut Param)>) {
+        // Whoever asks for this will change something.
+        self.loaded = Loaded::default();
+        self.levels.collect_mut(&join(path, "levels"), out);
+        self.base.collect_mut(&join(path, "base"), out);
+    }
+}
 
 impl Flow {
     /// Build with fresh weights drawn from `seed`.
@@ -70,7 +83,16 @@ impl Flow {
         let top = *latent_events.last().expect("a checked architecture has a level");
         let base = Base::new(&architecture.base, top, &mut rng, device)?;
         let (memory, programs) = (Memory::default(), Programs::default());
-        Ok(Self { architecture: architecture.clone(), levels, base, latent_events, memory, programs, joined: None })
+        Ok(Self {
+            architecture: architecture.clone(),
+            levels,
+            base,
+            latent_events,
+            memory,
+            programs,
+            joined: None,
+            loaded: Loaded::default(),
+        })
     }
 
     /// What rebuilds this flow, weights aside.
@@ -111,6 +133,11 @@ impl Flow {
         let count = self.parameter_count();
         let own = if count == weights.dims()[0] { weights.clone() } else { weights.clone().narrow(0, 0, count) };
         self.joined = self.is_compiled().then(|| own.without_autodiff().autodiff().require_grad());
+    }
+
+    /// The program with the present weights, once it was needed.
+    pub(crate) fn loaded(&self) -> &Loaded {
+        &self.loaded
     }
 
     /// The leaf that programs stand on.
@@ -413,6 +440,7 @@ impl Flow {
     }
 
     fn pass(&mut self, x: &Tensor<4>, context: Context<'_>, mut visit: impl FnMut(&mut Box<dyn Bijector>, &Tensor<4>)) {
+        self.loaded = Loaded::default();
         let mut state = x.clone();
         for level in &mut self.levels {
             for step in &mut level.steps {

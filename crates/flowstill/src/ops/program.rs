@@ -29,6 +29,34 @@ struct Lease {
     programs: Programs,
     program: Option<Program>,
     values: Vec<f32>,
+    purpose: Purpose,
+}
+
+/// The program of a flow whose weights have not changed since it was loaded. Clones share it until one of them is changed.
+#[derive(Clone, Default)]
+pub(crate) struct Loaded(Arc<Mutex<Option<Arc<Lease>>>>);
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Loaded")
+    }
+}
+
+impl Loaded {
+    /// The program, loaded anew only for what it was not loaded for.
+    fn get(&self, flow: &Flow, programs: &Programs, purpose: Purpose) -> Option<Arc<Lease>> {
+        let mut slot = self.0.lock().ok()?;
+        let before = slot.as_ref().map_or(purpose, |lease| lease.purpose);
+        let purpose = Purpose {
+            forward: before.forward || purpose.forward,
+            backward: before.backward || purpose.backward,
+            inverse: before.inverse || purpose.inverse,
+        };
+        if slot.as_ref().is_none_or(|lease| lease.purpose != purpose) {
+            *slot = Some(Arc::new(programs.lease(flow, purpose)?));
+        }
+        slot.clone()
+    }
 }
 
 impl Drop for Lease {
@@ -96,7 +124,7 @@ impl Programs {
         let spare = plan.spare.lock().ok()?.pop();
         let mut program = spare.or_else(|| Program::new(&plan.architecture, &plan.places))?;
         program.load(&values, purpose);
-        Some(Lease { programs: self.clone(), program: Some(program), values })
+        Some(Lease { programs: self.clone(), program: Some(program), values, purpose })
     }
 }
 
@@ -123,7 +151,7 @@ pub(crate) fn forward(
     let tracked = x.is_tracked() || of_weights;
     let purpose = Purpose { forward: true, backward: tracked, inverse: tracked && flow.memory() == Memory::Invert };
     if !tracked {
-        let lease = programs.lease(flow, purpose)?;
+        let lease = flow.loaded().get(flow, programs, purpose)?;
         let encoded = lease.program().forward(data.values(), &context, marks);
         let (levels, log_det, marked) = tensors(lease.program(), encoded, marks, batch);
         let on = |tensor: Tensor<4>| if taped { tensor.autodiff() } else { tensor };
@@ -319,7 +347,7 @@ pub(crate) fn inverse(
         [batch, h, w, c]
     };
     if !tracked {
-        let lease = programs.lease(flow, purpose)?;
+        let lease = flow.loaded().get(flow, programs, purpose)?;
         let levels: Vec<&[f32]> = levels.iter().map(Host::values).collect();
         let (x, log_det) = lease.program().inverse(&levels, &context);
         let (x, log_det) = (from_host(x, event(lease.program())), from_host(log_det, [batch]));
