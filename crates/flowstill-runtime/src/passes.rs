@@ -134,7 +134,7 @@ impl Program {
     }
 
     /// Bring some samples into planes.
-    fn start(&self, work: &mut Work, x: &[f32], context: &[f32], samples: &Range<usize>) {
+    pub(crate) fn start(&self, work: &mut Work, x: &[f32], context: &[f32], samples: &Range<usize>) {
         begin(work, samples.len(), self.event);
         let d = self.dimensions();
         let lanes = work.lanes();
@@ -142,7 +142,7 @@ impl Program {
         self.start_context(work, context, samples);
     }
 
-    fn start_context(&self, work: &mut Work, context: &[f32], samples: &Range<usize>) {
+    pub(crate) fn start_context(&self, work: &mut Work, context: &[f32], samples: &Range<usize>) {
         work.context.clear();
         for column in 0..self.context {
             work.context.extend(samples.clone().map(|sample| context[sample * self.context + column]));
@@ -406,6 +406,6 @@ thread_local! {
 }
 
 /// What every thread keeps from tile to tile.
-fn with_space<R>(run: impl FnOnce(&mut Work, &mut Tape) -> R) -> R {
+pub(crate) fn with_space<R>(run: impl FnOnce(&mut Work, &mut Tape) -> R) -> R {
     SPACE.with_borrow_mut(|(work, tape)| run(work, tape))
 }
