@@ -24,8 +24,7 @@ pub struct Model {
     pub facts: TrainingFacts,
 }
 
-/// Rows handled at once when many are scored or drawn: enough to keep the matrix products busy, small enough for the caches.
-pub const CHUNK: usize = 8192;
+pub use flowstill_runtime::CHUNK;
 
 impl Model {
     /// Values per row.
@@ -44,10 +43,18 @@ impl Model {
     /// [`Error::Shape`] if the values do not fill whole rows, [`Error::BadValue`] names the first bad value, [`Error::NotFinite`] the
     /// first row whose density is not finite.
     pub fn log_prob(&self, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
+        self.log_prob_from(0, rows, context)
+    }
+
+    /// The same of rows that `first` others come before: a part of a table too long to be held. Errors count those too.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`].
+    pub fn log_prob_from(&self, first: usize, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
         let s = &self.standardization;
-        let (x, c) = (s.rows(rows)?, s.context(context)?);
+        let (x, c) = (s.rows_from(first, rows)?, s.context_from(first, context)?);
         let offset = s.log_det();
-        Ok(self.log_prob_standardised(&x, &c)?.into_iter().map(|value| f64::from(value) + offset).collect())
+        Ok(self.score(first, &x, &c)?.into_iter().map(|value| f64::from(value) + offset).collect())
     }
 
     /// Log-density of each standardised row in nats, of the standardised data.
@@ -55,6 +62,10 @@ impl Model {
     /// # Errors
     /// As [`Model::log_prob`].
     pub fn log_prob_standardised(&self, rows: &[f32], context: &[f32]) -> Result<Vec<f32>> {
+        self.score(0, rows, context)
+    }
+
+    fn score(&self, first: usize, rows: &[f32], context: &[f32]) -> Result<Vec<f32>> {
         let device = self.flow.device();
         let (columns, width) = (self.columns(), self.context_columns());
         let count = rows.len() / columns;
@@ -79,7 +90,7 @@ impl Model {
         if let Some(row) = out.iter().position(|value| !value.is_finite()) {
             return Err(Error::NotFinite {
                 what: "log-density".into(),
-                problem: format!("row {} has {}", row + 1, out[row]),
+                problem: format!("row {} has {}", first + row + 1, out[row]),
                 remedy: "check that the row lies in the range of the training data".into(),
             });
         }

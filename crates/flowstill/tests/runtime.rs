@@ -7,9 +7,11 @@ use flowstill::burn::tensor::{Device, Tensor};
 use flowstill::file::{TrainingFacts, load, save};
 use flowstill::flows::{Flow, Latents};
 use flowstill::model::{CHUNK, Model, Standardization};
-use flowstill::pictures::{PictureScaling, Pictures, Range};
+use flowstill::pictures::{PictureScaling, Pictures, Range, VariationalConfig, VariationalDequantizer};
 use flowstill::{Parameters, random, to_f32};
 use flowstill_runtime::Model as Runtime;
+use flowstill_runtime::stored::{DOCUMENT, checksum};
+use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 
 /// The longest batch; more than a tile of any flow.
@@ -278,4 +280,73 @@ fn damaged_files_are_told_in_the_same_words() {
         assert!(error.contains(problem), "{error}");
         assert_eq!(error, load(&path, &Device::default()).expect_err(problem).to_string());
     }
+}
+
+/// The same file with another description and a checksum that fits.
+fn forged(whole: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
+    let file = SafeTensors::deserialize(whole).expect("whole");
+    let (_, header) = SafeTensors::read_metadata(whole).expect("whole");
+    let mut metadata = header.metadata().clone().expect("a description");
+    let document = change(&metadata[DOCUMENT]);
+    let tensors = file.tensors();
+    let sum = checksum(tensors.iter().map(|(name, view)| (name.as_str(), view.data())), &document);
+    metadata.insert("checksum".into(), format!("{sum:016x}"));
+    metadata.insert(DOCUMENT.into(), document);
+    safetensors::serialize(tensors, Some(metadata)).expect("serialises")
+}
+
+#[test]
+fn forged_descriptions_are_refused_and_never_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (index, (text, event, _)) in FLOWS.iter().enumerate().filter(|(_, (_, _, compiles))| *compiles) {
+        let model = model(flow(text, *event, index % 3));
+        let whole = std::fs::read(saved(&model, folder.path())).expect("reads");
+        assert!(Runtime::from_bytes(&forged(&whole, str::to_string)).is_ok(), "{text}");
+        let document = serde_json::to_string(model.flow.architecture()).expect("serialises");
+        let digits = |c: char| c.is_ascii_digit();
+        let mut at = 0;
+        while let Some(start) = document[at..].find(digits).map(|found| at + found) {
+            let end = document[start..].find(|c| !digits(c)).map_or(document.len(), |length| start + length);
+            at = end;
+            for number in ["0", "1", "3", "1099511627776", "18446744073709551615"] {
+                let changed = [&document[..start], number, &document[end..]].concat();
+                if changed == document {
+                    continue;
+                }
+                let bytes = forged(&whole, |whole| whole.replacen(&document, &changed, 1));
+                // Few are fine: another bound of a log-scale, say.
+                if let Err(error) = Runtime::from_bytes(&bytes) {
+                    assert!(!error.to_string().contains('\n'), "{error}");
+                }
+            }
+        }
+    }
+    let model = model(flow(FLOWS[17].0, [1, 1, 5], 0));
+    let whole = std::fs::read(saved(&model, folder.path())).expect("reads");
+    let told = |from: &'static str, to: &'static str| {
+        let bytes = forged(&whole, |document| {
+            assert!(document.contains(from), "{from}");
+            document.replacen(from, to, 1)
+        });
+        Runtime::from_bytes(&bytes).expect_err(to).to_string()
+    };
+    assert!(told("\"levels\"", "\"floors\"").contains("floors"));
+    assert!(told("\"even\"", "\"checkerboard_even\"").contains("coupling over a checkerboard"));
+}
+
+#[test]
+fn a_learned_dequantiser_is_left_out_of_samples_and_refused_for_scores() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let event = [4, 4, 3];
+    let text = r#"{"kind":"glow","levels":2,"steps":1,"hidden":6}"#;
+    let mut model = model(flow(text, event, 0));
+    model.pictures = Some(PictureScaling::default());
+    let config = VariationalConfig::default();
+    model.dequantizer = Some(VariationalDequantizer::new(&config, event, 1, &Device::default()).expect("fits"));
+    let runtime = Runtime::load(saved(&model, folder.path())).expect("loads");
+    let mut out = vec![0; 5 * 48];
+    runtime.sample_pictures(2, 1.0, &[], &mut out).expect("draws");
+    assert_eq!(out, model.sample_pictures(5, 2, 1.0, &[]).expect("draws"));
+    let error = runtime.bits_per_dim(&out, &[], 1, 0, &mut [0.0; 5]).expect_err("noise").to_string();
+    assert!(error.contains("which only the full library draws"), "{error}");
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
 
-/// Rows that share one stream of noise.
+/// Rows that share one stream of noise, and are handled at once where many are scored or drawn: enough to keep every core busy.
 pub const CHUNK: usize = 8192;
 
 thread_local! {
