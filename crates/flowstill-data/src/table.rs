@@ -121,10 +121,13 @@ impl Table {
 }
 
 /// Takes values, whole rows one after another.
-pub(crate) type Put<'a> = &'a mut dyn FnMut(&[f64]) -> Result<()>;
+pub type Put<'a> = &'a mut dyn FnMut(&[f64]) -> Result<()>;
 
 /// Hands all values to a writer, in any number of parts.
-pub(crate) type Fill<'a> = &'a mut dyn FnMut(Put<'_>) -> Result<()>;
+pub type Fill<'a> = &'a mut dyn FnMut(Put<'_>) -> Result<()>;
+
+/// Sees the names of the selected columns, and one row of them.
+pub type Visit<'a> = &'a mut dyn FnMut(&[String], &[f64]) -> Result<()>;
 
 /// Writes a table that is too long to be held, as [`Table::write`] would: `next` gives whole rows one after another, as many at
 /// once as it likes, and `None` after `rows` of them. An error of `next` leaves no file.
@@ -150,21 +153,13 @@ pub fn write_in_parts(
 ///
 /// # Errors
 /// As [`Table::read`], after the rows before the fault have been visited.
-pub fn stream(
-    path: impl AsRef<Path>,
-    options: &ReadOptions,
-    visit: &mut dyn FnMut(&[String], &[f64]) -> Result<()>,
-) -> Result<(Vec<String>, usize)> {
+pub fn stream(path: impl AsRef<Path>, options: &ReadOptions, visit: Visit<'_>) -> Result<(Vec<String>, usize)> {
     read::stream(path.as_ref(), options, visit)
 }
 
 /// Writes a table whose rows nobody has counted, as [`Table::write`] would: `fill` is given what takes the values, whole rows one after another.
 /// An error of `fill` leaves no file. Only `.npy`, which begins with the number of rows, is held until all are there.
-pub fn write_streamed(
-    path: impl AsRef<Path>,
-    names: &[String],
-    fill: &mut dyn FnMut(&mut dyn FnMut(&[f64]) -> Result<()>) -> Result<()>,
-) -> Result<()> {
+pub fn write_streamed(path: impl AsRef<Path>, names: &[String], fill: Fill<'_>) -> Result<()> {
     let path = path.as_ref();
     if !matches!(read::format(path), Ok(Format::Npy)) {
         return write_values(path, names, None, fill);

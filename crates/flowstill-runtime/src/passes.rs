@@ -26,6 +26,12 @@ pub struct Gradients {
     pub values: Vec<f32>,
 }
 
+/// The samples of a tile, and what it left behind.
+type Taped = (Range<usize>, Tape);
+
+/// The same where that may be yet to be made.
+type Untaped = (Range<usize>, Option<Tape>);
+
 /// What a forward pass keeps for its way back: the tape of every tile.
 #[derive(Debug)]
 pub struct Kept {
@@ -109,13 +115,7 @@ impl Program {
         batch
     }
 
-    fn encode(
-        &self,
-        x: &[f32],
-        context: &[f32],
-        marks: &[usize],
-        kept: Option<&Mutex<Vec<(Range<usize>, Tape)>>>,
-    ) -> Encoded {
+    fn encode(&self, x: &[f32], context: &[f32], marks: &[usize], kept: Option<&Mutex<Vec<Taped>>>) -> Encoded {
         let batch = self.batch(x, context);
         let tile = self.tile(batch, kept.is_some());
         let mut encoded = Encoded::new(self, batch, marks);
@@ -255,7 +255,7 @@ impl Program {
         let pass = Back { program: self, context, marks, source, gradient };
         // Every worker has neighbouring tiles and sums of its own, which are added in their order: the same result in every run.
         let each = tiles.len().div_ceil(rayon::current_num_threads()).max(1);
-        let mut jobs: Vec<(Vec<(Range<usize>, Option<Tape>)>, &mut [f32])> = Vec::new();
+        let mut jobs: Vec<(Vec<Untaped>, &mut [f32])> = Vec::new();
         let mut rest = gradients.x.as_mut_slice();
         let mut tiles = tiles.into_iter().peekable();
         while tiles.peek().is_some() {

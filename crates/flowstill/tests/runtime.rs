@@ -313,7 +313,10 @@ fn forged_descriptions_are_refused_and_never_panic() {
                 if changed == document {
                     continue;
                 }
-                let bytes = forged(&whole, |whole| whole.replacen(&document, &changed, 1));
+                let bytes = forged(&whole, |whole| {
+                    assert!(whole.contains(&document));
+                    whole.replacen(&document, &changed, 1)
+                });
                 // Few are fine: another bound of a log-scale, say.
                 if let Err(error) = Runtime::from_bytes(&bytes) {
                     assert!(!error.to_string().contains('\n'), "{error}");

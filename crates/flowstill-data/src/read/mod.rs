@@ -15,10 +15,8 @@ use std::path::Path;
 pub(crate) use frame::read as read_data_frame;
 pub(crate) use rows::{Keep, Rows, find};
 
+use crate::table::Visit;
 use crate::{DataError, ReadOptions, Result, Table, clean};
-
-/// Sees the names of the selected columns, and one row of them.
-pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[String], &[f64]) -> Result<()>;
 
 /// The file formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

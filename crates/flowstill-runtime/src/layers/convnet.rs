@@ -37,8 +37,7 @@ struct Scaled {
 
 impl Scaled {
     fn new(
-        path: &str,
-        bias: &str,
+        [path, bias]: [&str; 2],
         inputs: usize,
         windows: [usize; 2],
         order: Vec<usize>,
@@ -119,7 +118,7 @@ impl ConvNet {
         if let Some(hidden) = hidden {
             let layer = |index: usize, inputs: usize, window: usize| {
                 let path = format!("{path}.hidden.{index}");
-                Scaled::new(&path, "shift", inputs, [window, 1], (0..hidden).collect(), hidden, 1.0, places)
+                Scaled::new([&path, "shift"], inputs, [window, 1], (0..hidden).collect(), hidden, 1.0, places)
             };
             layers = vec![layer(0, inputs, WINDOW)?, layer(1, hidden, 1)?];
         }
@@ -127,7 +126,7 @@ impl ConvNet {
         let order = (0..WINDOW).flat_map(|window| columns.iter().map(move |column| window * outputs + column));
         let order = order.collect();
         let inner = hidden.unwrap_or(inputs);
-        let mut last = Scaled::new(&format!("{path}.last"), "bias", inner, [1, WINDOW], order, outputs, 3.0, places)?;
+        let mut last = Scaled::new([&format!("{path}.last"), "bias"], inner, [1, WINDOW], order, outputs, 3.0, places)?;
         last.outputs = outputs;
         Some(Self { inputs, outputs, hidden: layers, last })
     }
