@@ -33,3 +33,8 @@ pub fn choose(name: &str) -> Outcome<()> {
 pub fn current() -> Device {
     CHOSEN.get().cloned().unwrap_or_else(device::cpu)
 }
+
+/// Whether flow files may run without tensors: on the CPU.
+pub fn runs_files() -> bool {
+    current() == device::cpu()
+}

@@ -5,10 +5,12 @@ use crate::failure::{Failure, Outcome};
 use crate::overrides::Override;
 use crate::source::Source;
 use flowstill::model::Model;
-use flowstill_data::{DataConfig, DataError, ReadOptions, Table};
+use flowstill_data::{DataConfig, DataError, ReadOptions, Table, stream};
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 /// Raw rows of a flow's columns, row-major, with the conditioning ones beside.
+#[derive(Default)]
 pub struct RawRows {
     /// The values.
     pub values: Vec<f64>,
@@ -16,45 +18,96 @@ pub struct RawRows {
     pub context: Vec<f64>,
 }
 
-/// Read the columns that a flow wants from a table: by name where the table has the names, else in order.
+/// Rows of a part of a table, where every part has about a million values.
+fn part_rows(columns: usize) -> usize {
+    ((1 << 20) / columns.max(1)).clamp(1, 1 << 16)
+}
+
+/// Read the columns that a flow wants from a table, by name where the table has the names, else in order, part by part: `take` has one part while
+/// the next is being read. A fault ends both.
 ///
 /// # Errors
-/// When the table has neither the names nor the number of columns.
-pub fn read_for(model: &Model, path: &Path) -> Outcome<RawRows> {
+/// When the table has neither the names nor the number of columns, and whatever `take` says.
+pub fn each_part(model: &Model, path: &Path, take: &mut dyn FnMut(RawRows) -> Outcome<()>) -> Outcome<()> {
     let (columns, width) = (model.columns(), model.context_columns());
     let wanted: Vec<String> = model.facts.columns.iter().chain(&model.facts.context_columns).cloned().collect();
-    let table = read(path, &wanted, columns + width)?;
-    let mut raw = RawRows { values: Vec::new(), context: Vec::new() };
-    for row in table.values.chunks_exact(columns + width) {
-        raw.values.extend_from_slice(&row[..columns]);
-        raw.context.extend_from_slice(&row[columns..]);
-    }
+    let rows = part_rows(columns + width);
+    std::thread::scope(|scope| {
+        let (send, parts) = sync_channel(1);
+        let reader = scope.spawn(move || {
+            let mut part = RawRows::default();
+            // Nobody takes parts any more: whoever did has failed, and tells why.
+            let gone = || DataError::Shape { expected: "rows".into(), got: "none".into() };
+            each_row(path, &wanted, columns + width, &mut |row| {
+                part.values.extend_from_slice(&row[..columns]);
+                part.context.extend_from_slice(&row[columns..]);
+                match part.values.len() >= rows * columns {
+                    true => send.send(std::mem::take(&mut part)).map_err(|_| gone()),
+                    false => Ok(()),
+                }
+            })?;
+            if !part.values.is_empty() {
+                // As above.
+                let _ = send.send(part);
+            }
+            Ok(())
+        });
+        let taken = parts.iter().try_for_each(take);
+        drop(parts);
+        let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        taken.and(read)
+    })
+}
+
+/// Read the columns that a flow wants from a table, whole.
+///
+/// # Errors
+/// As [`each_part`].
+pub fn read_for(model: &Model, path: &Path) -> Outcome<RawRows> {
+    let mut raw = RawRows::default();
+    each_part(model, path, &mut |part| {
+        raw.values.extend_from_slice(&part.values);
+        raw.context.extend_from_slice(&part.context);
+        Ok(())
+    })?;
     Ok(raw)
 }
 
 /// Read the conditioning columns that a flow wants.
 ///
 /// # Errors
-/// As [`read_for`].
+/// As [`each_part`].
 pub fn read_context(model: &Model, path: &Path) -> Outcome<RawRows> {
-    let table = read(path, &model.facts.context_columns, model.context_columns())?;
-    Ok(RawRows { values: Vec::new(), context: table.values })
+    let mut raw = RawRows::default();
+    each_row(path, &model.facts.context_columns, model.context_columns(), &mut |row| {
+        raw.context.extend_from_slice(row);
+        Ok(())
+    })?;
+    Ok(raw)
 }
 
-fn read(path: &Path, wanted: &[String], count: usize) -> Outcome<Table> {
+fn each_row(
+    path: &Path,
+    wanted: &[String],
+    count: usize,
+    visit: &mut dyn FnMut(&[f64]) -> flowstill_data::Result<()>,
+) -> Outcome<()> {
     // A flow whose columns were never named takes them in order.
     let named = wanted.len() == count && Table::are_names(wanted);
     let names = if named { format!(" ({})", wanted.join(", ")) } else { String::new() };
     let mut lost = None;
     if wanted.len() == count {
         let options = ReadOptions { columns: Some(wanted.to_vec()), ..ReadOptions::default() };
-        match Table::read(path, &options) {
+        match stream(path, &options, &mut |_, row| visit(row)) {
+            // Before any row.
             Err(DataError::NoSuchColumn { column, have, .. }) => lost = Some((column, have)),
-            other => return other.map_err(unreadable),
+            other => return other.map(drop).map_err(unreadable),
         }
     }
-    let table = match (Table::read(path, &ReadOptions::default()), lost) {
-        (Ok(table), _) => table,
+    let fit = |have: &[String]| have.len() == count && !(named && Table::are_names(have));
+    let mut visit = |have: &[String], row: &[f64]| if fit(have) { visit(row) } else { Ok(()) };
+    let have = match (stream(path, &ReadOptions::default(), &mut visit), lost) {
+        (Ok((have, _)), _) => have,
         // That a name is missing says more than a hole or text in a column that nobody asked for.
         (
             Err(DataError::NotANumber { column: read, .. } | DataError::MissingValue { column: read, .. }),
@@ -67,21 +120,21 @@ fn read(path: &Path, wanted: &[String], count: usize) -> Outcome<Table> {
         }
         (Err(error), _) => return Err(unreadable(error)),
     };
-    if named && table.has_names() {
+    if named && Table::are_names(&have) {
         return Err(Failure::input(format!(
             "{}: expected the flow's {count} columns{names} by name, got columns ({}); rename them, or leave all names out to have the columns \
              taken in order",
             path.display(),
-            short(&table.names)
+            short(&have)
         )));
     }
-    if table.columns == count {
-        return Ok(table);
+    if have.len() == count {
+        return Ok(());
     }
     Err(Failure::input(format!(
         "{}: expected the flow's {count} columns{names} by name or in order, got {} columns; name them, or leave the others out",
         path.display(),
-        table.columns
+        have.len()
     )))
 }
 

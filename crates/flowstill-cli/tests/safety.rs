@@ -18,7 +18,7 @@ fn put(folder: &Path, name: &str, text: &str) {
 fn table(names: Option<[&str; 3]>, rows: u32) -> String {
     let mut text = names.map(|names| names.join(",") + "\n").unwrap_or_default();
     for i in 0..rows {
-        let (x, y) = (f64::from(i * 7919 % 600) / 600.0, f64::from(i * 104_729 % 599) / 599.0);
+        let (x, y) = (f64::from(i % 600 * 7919 % 600) / 600.0, f64::from(i % 599 * 104_729 % 599) / 599.0);
         writeln!(text, "{x},{},{}", x * x + 0.1 * y, y - x).expect("writing to a string");
     }
     text
@@ -31,6 +31,30 @@ fn own_table() -> (tempfile::TempDir, &'static str) {
     let own = ["--set", "data={ set = \"table\", path = \"abc.csv\" }", "--out", "own"];
     succeed(folder.path(), &[&["train", "tiny.toml"], &own[..], &QUICK].concat());
     (folder, "own/seed-1/teacher/flow.safetensors")
+}
+
+#[test]
+fn long_tables_are_scored_in_parts() {
+    let (folder, flow) = own_table();
+    let folder = folder.path();
+    let rows = 150_000;
+    put(folder, "long.csv", &table(Some(["a", "b", "c"]), rows));
+    put(folder, "head.csv", &table(Some(["a", "b", "c"]), 500));
+    let printed = succeed(folder, &["score", flow, "long.csv"]);
+    assert_eq!(printed.lines().count(), rows as usize + 1);
+    // Parts change nothing.
+    let head = succeed(folder, &["score", flow, "head.csv"]);
+    assert!(head.lines().zip(printed.lines()).all(|(a, b)| a == b));
+    succeed(folder, &["score", flow, "long.csv", "--out", "scores.csv"]);
+    assert!(std::fs::read_to_string(folder.join("scores.csv")).unwrap() == printed);
+    succeed(folder, &["score", flow, "long.csv", "--out", "scores.npy"]);
+    assert_eq!(std::fs::metadata(folder.join("scores.npy")).unwrap().len(), 128 + 8 * u64::from(rows));
+    // A fault far down is told with its place, and leaves no file.
+    for (line, problem) in [("0.5,x,0.1", "row 150002, column `b`"), ("0.5,1e300,0.1", "row 150001 column 2")] {
+        put(folder, "bad.csv", &(table(Some(["a", "b", "c"]), rows) + line + "\n"));
+        let error = fail(folder, &["score", flow, "bad.csv", "--out", "bad-scores.csv"], 2);
+        assert!(error.contains(problem) && !folder.join("bad-scores.csv").exists(), "{error}");
+    }
 }
 
 #[test]

@@ -49,4 +49,4 @@ pub use pictures::{
 };
 pub use sets::{FileInfo, Report, SetInfo, check, sets};
 pub use standardize::Standardization;
-pub use table::{Table, write_in_parts};
+pub use table::{Fill, Put, Table, Visit, stream, write_in_parts, write_streamed};

@@ -51,11 +51,13 @@ pub fn silu_back(gradient: &mut [f32], before: &[f32]) {
 mod tests {
     use super::*;
 
+    /// A function, and what applies it to a slice.
+    type Pair = (fn(f64) -> f64, fn(&mut [f32]));
+
     #[test]
     fn values_and_slopes_are_those_of_the_functions() {
         let points: Vec<f32> = (-400..400).map(|i| i as f32 / 40.0 + 0.003).collect();
-        let functions: [(fn(f64) -> f64, fn(&mut [f32])); 3] =
-            [(|x| x.max(0.0), relu), (f64::tanh, tanh_of), (|x| x / (1.0 + (-x).exp()), silu)];
+        let functions: [Pair; 3] = [(|x| x.max(0.0), relu), (f64::tanh, tanh_of), (|x| x / (1.0 + (-x).exp()), silu)];
         for (index, (exact, apply)) in functions.into_iter().enumerate() {
             let mut after = points.clone();
             apply(&mut after);

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 /// Everything that rebuilds a flow, weights aside.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Architecture {
     /// Height, width and channels of one sample.
     pub event: [usize; 3],
@@ -18,6 +19,27 @@ pub struct Architecture {
     pub splits: Vec<Split>,
     /// The density of the last level's latents.
     pub base: Base,
+}
+
+impl Architecture {
+    /// The shape of the latents of every level, of an architecture whose sizes fit.
+    pub(crate) fn latents(&self) -> Vec<[usize; 3]> {
+        fn after(event: [usize; 3], bijector: &Bijector) -> [usize; 3] {
+            match bijector {
+                Bijector::Squeeze => [event[0] / 2, event[1] / 2, 4 * event[2]],
+                Bijector::Chain { steps } => steps.iter().fold(event, after),
+                _ => event,
+            }
+        }
+        let (mut event, mut out) = (self.event, Vec::new());
+        for (index, steps) in self.levels.iter().enumerate() {
+            event = steps.iter().fold(event, after);
+            let kept = self.splits.get(index).map_or(0, |split| split.channels / 2);
+            out.push([event[0], event[1], event[2] - kept]);
+            event[2] = kept;
+        }
+        out
+    }
 }
 
 /// A layer.
@@ -99,6 +121,11 @@ pub enum Mask {
 }
 
 impl Mask {
+    /// Whether positions are halved instead of channels.
+    pub fn is_spatial(&self) -> bool {
+        matches!(self, Mask::CheckerboardEven | Mask::CheckerboardOdd)
+    }
+
     /// The channels that condition and those that move; `None` for masks over positions.
     pub fn halves(&self, channels: usize) -> Option<(Vec<usize>, Vec<usize>)> {
         let conditions = |i: usize| match self {
@@ -116,6 +143,7 @@ impl Mask {
 
 /// A coupling.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Coupling {
     /// Channels.
     pub channels: usize,
@@ -135,6 +163,7 @@ pub struct Coupling {
 
 /// A masked autoregressive layer.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Autoregressive {
     /// Channels.
     pub channels: usize,
@@ -151,6 +180,7 @@ pub struct Autoregressive {
 
 /// A masked network.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Made {
     /// Widths of the hidden layers.
     #[serde(default = "two_of_64")]
@@ -188,7 +218,7 @@ pub enum Activation {
 
 /// The network of a coupling.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Conditioner {
     /// A perceptron.
     Mlp {
@@ -228,7 +258,7 @@ impl Default for Conditioner {
 
 /// From a raw value to a log-scale.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScaleMap {
     /// `bound tanh(raw / bound)`.
     Tanh {
@@ -257,7 +287,7 @@ impl Default for ScaleMap {
 
 /// A monotone map of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Univariate {
     /// `z = (x + t) exp(s)`.
     Affine {
@@ -294,6 +324,7 @@ impl Default for Univariate {
 
 /// What lets channels leave between two levels.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Split {
     /// Channels before the split; the first half, rounded down, stays.
     pub channels: usize,
@@ -307,7 +338,7 @@ pub struct Split {
 
 /// What the leaving half of a split is standardised by.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SplitPrior {
     /// Nothing.
     Standard,
@@ -326,7 +357,7 @@ impl Default for SplitPrior {
 
 /// The density of the last level's latents.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Base {
     /// Independent standard normals.
     #[default]

@@ -1,22 +1,51 @@
-//! Run flows on the CPU without a tensor framework.
+//! Run flows on the CPU without a tensor framework: the deployment path of flowstill.
 //!
-//! A [`Program`] is a flow compiled from its [`Architecture`](architecture::Architecture): layers that carry tiles of a batch, as planes, through all of the
+//! A [`Model`] is a flow file, ready to score and to sample in the units of the data. It is `Send` and `Sync`, allocates nothing per call once a thread
+//! has scored a batch of the same size (up to one tile of some hundred rows, which stays on the calling thread), and puts larger batches on all cores:
+//!
+//! ```no_run
+//! use flowstill_runtime::Model;
+//!
+//! let model = Model::load("flow.safetensors")?;
+//! let mut density = [0.0];
+//! model.log_prob(&[0.3, 1.2, -0.7], &[], &mut density)?; // one row of three columns, no context; nats
+//! let mut rows = vec![0.0; 1000 * model.columns()];
+//! model.sample(7, 1.0, &[], &mut rows)?; // seed 7, temperature 1
+//! # Ok::<(), flowstill_runtime::Error>(())
+//! ```
+//!
+//! Below it a [`Program`] is a flow compiled from its [`Architecture`](architecture::Architecture): layers that carry tiles of a batch, as planes, through all of the
 //! flow while they lie in a worker's cache. It computes data to latents, latents to data, and exact gradients. The trainer of flowstill runs the very same
 //! programs, so there is one definition of a flow on the CPU, and one of tensor operations beside it to which it is held.
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
 pub mod architecture;
+pub mod density;
+mod error;
+mod file;
 mod layers;
 mod likelihood;
+mod limits;
 mod masks;
+mod model;
+mod named;
 mod passes;
+pub mod pictures;
 mod places;
 mod program;
+pub mod random;
+mod standardization;
+pub mod stored;
+mod tile;
 mod work;
 
+pub use error::{Error, Result};
+pub use file::{FORMAT_VERSION, Facts, KIND};
 pub use layers::Purpose;
 pub use masks::hidden_degrees;
+pub use model::{CHUNK, Model, Value};
 pub use passes::{Encoded, Gradients, Kept, Source};
 pub use places::Places;
-pub use program::Program;
+pub use program::{Program, Refused};
+pub use standardization::Standardization;

@@ -28,6 +28,9 @@ pub struct Gradients {
     pub values: Vec<f32>,
 }
 
+/// The samples of a tile, and what it left behind.
+type Taped = (Range<usize>, Tape);
+
 /// What a forward pass keeps for its way back: the tape of every tile.
 #[derive(Debug)]
 pub struct Kept {
@@ -111,13 +114,7 @@ impl Program {
         batch
     }
 
-    fn encode(
-        &self,
-        x: &[f32],
-        context: &[f32],
-        marks: &[usize],
-        kept: Option<&Mutex<Vec<(Range<usize>, Tape)>>>,
-    ) -> Encoded {
+    fn encode(&self, x: &[f32], context: &[f32], marks: &[usize], kept: Option<&Mutex<Vec<Taped>>>) -> Encoded {
         let batch = self.batch(x, context);
         let tile = self.tile(batch, kept.is_some());
         let alone = batch <= tile;
@@ -146,7 +143,7 @@ impl Program {
         self.start_context(work, context, samples);
     }
 
-    fn start_context(&self, work: &mut Work, context: &[f32], samples: &Range<usize>) {
+    pub(crate) fn start_context(&self, work: &mut Work, context: &[f32], samples: &Range<usize>) {
         work.context.clear();
         for column in 0..self.context {
             work.context.extend(samples.clone().map(|sample| context[sample * self.context + column]));

@@ -1,6 +1,6 @@
 //! Compile the description of a flow into layers, and carry tiles of a batch through them, all threads busy.
 
-use crate::architecture::{Architecture, Bijector};
+use crate::architecture::{Activation, Architecture, Bijector, Conditioner};
 use crate::layers::{Affine, Autoregressive, BatchNorm, Coupling, Layer, Linear, Permute, Purpose, Split, Squeeze};
 use crate::places::Places;
 use crate::work::{Tape, Work};
@@ -42,6 +42,63 @@ impl<T: Default> Pool<T> {
     }
 }
 
+/// Why a flow has no program.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{layer}: {kind}")]
+pub struct Refused {
+    /// Where the layer stands, as the names of its tensors begin.
+    pub layer: String,
+    /// What it is.
+    pub kind: String,
+}
+
+/// The first layer that has no program whatever its tensors.
+pub(crate) fn refused(architecture: &Architecture) -> Option<Refused> {
+    fn find(path: &str, bijector: &Bijector) -> Option<Refused> {
+        let refused = match bijector {
+            Bijector::Chain { steps } => {
+                let mut steps = steps.iter().enumerate();
+                return steps.find_map(|(index, step)| find(&format!("{path}.steps.{index}"), step));
+            }
+            Bijector::Elementwise { .. } | Bijector::Inverted { .. } => true,
+            Bijector::Coupling(config) => {
+                let curved = matches!(&config.conditioner, Conditioner::Conv { activation, .. } if *activation != Activation::Relu);
+                curved || config.mask.is_spatial()
+            }
+            _ => false,
+        };
+        refused.then(|| Refused { layer: path.into(), kind: kind(bijector).into() })
+    }
+    let mut levels = architecture.levels.iter().enumerate();
+    levels.find_map(|(level, steps)| {
+        let mut steps = steps.iter().enumerate();
+        steps.find_map(|(index, step)| find(&format!("levels.{level}.steps.{index}"), step))
+    })
+}
+
+/// What a layer is, in words.
+fn kind(bijector: &Bijector) -> &'static str {
+    match bijector {
+        Bijector::ActNorm { .. } => "act_norm",
+        Bijector::Affine { .. } => "affine",
+        Bijector::BatchNorm { .. } => "batch_norm",
+        Bijector::Linear { .. } => "linear",
+        Bijector::LuLinear { .. } => "lu_linear",
+        Bijector::Permute { .. } => "permute",
+        Bijector::Elementwise { .. } => "elementwise",
+        Bijector::Coupling(config) if config.mask.is_spatial() => "coupling over a checkerboard",
+        Bijector::Coupling(config) => match config.conditioner {
+            Conditioner::Conv { activation: Activation::Tanh, .. } => "coupling by a convolution with tanh",
+            Conditioner::Conv { activation: Activation::Silu, .. } => "coupling by a convolution with silu",
+            _ => "coupling",
+        },
+        Bijector::MaskedAutoregressive(_) => "masked_autoregressive",
+        Bijector::Squeeze => "squeeze",
+        Bijector::Inverted { .. } => "inverted",
+        Bijector::Chain { .. } => "chain",
+    }
+}
+
 /// What comes next on the way from data to latents.
 #[derive(Debug)]
 pub(crate) enum Stage {
@@ -59,9 +116,11 @@ pub(crate) enum Stage {
 }
 
 impl Program {
-    /// Compile; `places` are those of the tensors under their names in a flow file. `None` if a layer is of a kind that is not run here, or a tensor
-    /// is missing.
-    pub fn new(architecture: &Architecture, places: &Places) -> Option<Self> {
+    /// Compile; `places` are those of the tensors under their names in a flow file.
+    ///
+    /// # Errors
+    /// [`Refused`] names the first layer of a kind that is not run here, or without one of its tensors.
+    pub fn new(architecture: &Architecture, places: &Places) -> Result<Self, Refused> {
         let mut maker = Maker { places, stages: Vec::new(), sums: 0 };
         let (mut event, mut number) = (architecture.event, 0);
         let (mut latents, mut steps) = (Vec::new(), Vec::new());
@@ -74,10 +133,12 @@ impl Program {
                 steps.push(event);
             }
             if let Some(config) = architecture.splits.get(level) {
-                let split = Split::new(&format!("levels.{level}.split"), config, places)?;
+                let path = format!("levels.{level}.split");
+                let refuse = || Refused { layer: path.clone(), kind: "split".into() };
+                let split = Split::new(&path, config, places).ok_or_else(refuse)?;
                 let (kept, leaving) = (split.kept(), split.leaving());
                 if kept + leaving != event[2] {
-                    return None;
+                    return Err(refuse());
                 }
                 maker.push(split);
                 maker.stages.push(Stage::Leave { kept, level });
@@ -86,7 +147,7 @@ impl Program {
             }
         }
         latents.push(event);
-        Some(Self {
+        Ok(Self {
             event: architecture.event,
             context: architecture.context,
             stages: maker.stages,
@@ -203,7 +264,16 @@ impl Maker<'_> {
     }
 
     /// Add a bijector; the shape that it makes of `event`.
-    fn add(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Option<[usize; 3]> {
+    fn add(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Result<[usize; 3], Refused> {
+        if let Bijector::Chain { steps } = bijector {
+            let mut steps = steps.iter().enumerate();
+            return steps
+                .try_fold(event, |event, (index, step)| self.add(&format!("{path}.steps.{index}"), step, event));
+        }
+        self.add_one(path, bijector, event).ok_or_else(|| Refused { layer: path.into(), kind: kind(bijector).into() })
+    }
+
+    fn add_one(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Option<[usize; 3]> {
         let [h, w, c] = event;
         let fits = |channels: usize| (channels == c).then_some(event);
         match bijector {
@@ -239,11 +309,9 @@ impl Maker<'_> {
                 self.push(Squeeze);
                 Some([h / 2, w / 2, 4 * c])
             }
-            Bijector::Chain { steps } => steps
-                .iter()
-                .enumerate()
-                .try_fold(event, |event, (index, step)| self.add(&format!("{path}.steps.{index}"), step, event)),
-            Bijector::Squeeze | Bijector::Elementwise { .. } | Bijector::Inverted { .. } => None,
+            Bijector::Squeeze | Bijector::Elementwise { .. } | Bijector::Inverted { .. } | Bijector::Chain { .. } => {
+                None
+            }
         }
     }
 }

@@ -3,9 +3,6 @@
 /// Lanes are padded to a multiple of this.
 pub(crate) use flowstill_kernels::dense::LANES;
 
-/// Vectors that wait at most before one of another length is taken.
-const SPARE: usize = 32;
-
 /// A tile on its way: `samples` samples as planes, `[channels, lanes]`; lanes are (sample, y, x), then padding.
 #[derive(Debug, Default)]
 pub struct Work {
@@ -45,13 +42,13 @@ impl Work {
 
     /// Borrow `count` values; they hold anything. Give them back with [`Work::give`].
     pub fn take(&mut self, count: usize) -> Vec<f32> {
-        // One of the very length needs no filling up; a tile asks for the same lengths again and again.
+        // One of the very length needs no filling up; a tile asks for the same lengths again and again. Else the one that fits closest.
         let exact = self.spare.iter().rposition(|values| values.len() == count);
-        let mut values = match exact {
-            Some(at) => self.spare.swap_remove(at),
-            None if self.spare.len() < SPARE => Vec::new(),
-            None => self.spare.swap_remove(0),
+        let fitting = || {
+            let roomy = self.spare.iter().enumerate().filter(|(_, values)| values.capacity() >= count);
+            roomy.min_by_key(|(_, values)| values.capacity()).map(|(at, _)| at)
         };
+        let mut values = exact.or_else(fitting).map_or_else(Vec::new, |at| self.spare.swap_remove(at));
         values.resize(count, 0.0);
         values
     }

@@ -12,7 +12,6 @@ pub mod bijectors;
 pub mod conditioners;
 pub mod device;
 pub mod distill;
-mod error;
 pub mod file;
 pub mod flows;
 pub mod model;
@@ -23,5 +22,5 @@ pub mod shape;
 pub mod train;
 
 pub use burn;
-pub use error::{Error, Result};
+pub use flowstill_runtime::{Error, Result};
 pub use param::{Param, Parameters, Role, join, to_f32, to_f64};

@@ -1,82 +1,13 @@
 //! Join a flow to its preprocessing, so that densities and samples are in the data's own units.
 
 use crate::file::TrainingFacts;
-use crate::flows::{Architecture, Flow};
+use crate::flows::Flow;
 use crate::pictures::{PictureScaling, VariationalDequantizer};
 use crate::shape::table_to_batch;
 use crate::{Error, Result, random, to_f32};
 use burn::tensor::{Tensor, TensorData};
-use serde::{Deserialize, Serialize};
-use std::path::Path;
 
-/// `x = (raw - mean) / std` per column, on the host in f64, for the values and for the conditioning ones.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Standardization {
-    /// Mean of each column.
-    pub mean: Vec<f64>,
-    /// Standard deviation of each column, above 0.
-    pub std: Vec<f64>,
-    /// Mean of each conditioning column.
-    #[serde(default)]
-    pub context_mean: Vec<f64>,
-    /// Standard deviation of each conditioning column.
-    #[serde(default)]
-    pub context_std: Vec<f64>,
-}
-
-impl Standardization {
-    /// The identity over `columns` values and `context` conditioning ones.
-    pub fn identity(columns: usize, context: usize) -> Self {
-        Self {
-            mean: vec![0.0; columns],
-            std: vec![1.0; columns],
-            context_mean: vec![0.0; context],
-            context_std: vec![1.0; context],
-        }
-    }
-
-    /// `log |det dx/draw| = -sum(log std)`, nats: what is added to a standardised log-density to get one in the data's units.
-    pub fn log_det(&self) -> f64 {
-        -self.std.iter().map(|s| s.ln()).sum::<f64>()
-    }
-
-    /// Raw row-major values of the modelled columns, as the flow wants them.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] if they do not fill whole rows, [`Error::BadValue`] names the first that is not finite, or too far off to be.
-    pub fn rows(&self, raw: &[f64]) -> Result<Vec<f32>> {
-        standardise(raw, &self.mean, &self.std, "rows")
-    }
-
-    /// The same for the conditioning columns.
-    ///
-    /// # Errors
-    /// As [`Standardization::rows`].
-    pub fn context(&self, raw: &[f64]) -> Result<Vec<f32>> {
-        standardise(raw, &self.context_mean, &self.context_std, "context")
-    }
-
-    pub(crate) fn check(&self, architecture: &Architecture, path: &Path) -> Result<()> {
-        let columns = architecture.event[2];
-        let lengths = [self.mean.len(), self.std.len(), self.context_mean.len(), self.context_std.len()];
-        if lengths != [columns, columns, architecture.context, architecture.context] {
-            return Err(Error::file(
-                path,
-                "the standardisation does not fit the flow's columns",
-                "write the file again",
-            ));
-        }
-        let finite = [&self.mean, &self.context_mean].into_iter().flatten().all(|m| m.is_finite());
-        let positive = [&self.std, &self.context_std].into_iter().flatten().all(|s| s.is_finite() && *s > 0.0);
-        match finite && positive {
-            true => Ok(()),
-            false => {
-                Err(Error::file(path, "the standardisation holds a scale that is not above 0", "write the file again"))
-            }
-        }
-    }
-}
+pub use flowstill_runtime::Standardization;
 
 /// What a flow file holds: a flow, its preprocessing and its history.
 #[derive(Clone, Debug)]
@@ -93,8 +24,7 @@ pub struct Model {
     pub facts: TrainingFacts,
 }
 
-/// Rows handled at once when many are scored or drawn: enough to keep the matrix products busy, small enough for the caches.
-pub const CHUNK: usize = 8192;
+pub use flowstill_runtime::CHUNK;
 
 impl Model {
     /// Values per row.
@@ -113,10 +43,18 @@ impl Model {
     /// [`Error::Shape`] if the values do not fill whole rows, [`Error::BadValue`] names the first bad value, [`Error::NotFinite`] the
     /// first row whose density is not finite.
     pub fn log_prob(&self, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
+        self.log_prob_from(0, rows, context)
+    }
+
+    /// The same of rows that `first` others come before: a part of a table too long to be held. Errors count those too.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`].
+    pub fn log_prob_from(&self, first: usize, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
         let s = &self.standardization;
-        let (x, c) = (s.rows(rows)?, s.context(context)?);
+        let (x, c) = (s.rows_from(first, rows)?, s.context_from(first, context)?);
         let offset = s.log_det();
-        Ok(self.log_prob_standardised(&x, &c)?.into_iter().map(|value| f64::from(value) + offset).collect())
+        Ok(self.score(first, &x, &c)?.into_iter().map(|value| f64::from(value) + offset).collect())
     }
 
     /// Log-density of each standardised row in nats, of the standardised data.
@@ -124,6 +62,10 @@ impl Model {
     /// # Errors
     /// As [`Model::log_prob`].
     pub fn log_prob_standardised(&self, rows: &[f32], context: &[f32]) -> Result<Vec<f32>> {
+        self.score(0, rows, context)
+    }
+
+    fn score(&self, first: usize, rows: &[f32], context: &[f32]) -> Result<Vec<f32>> {
         let device = self.flow.device();
         let (columns, width) = (self.columns(), self.context_columns());
         let count = rows.len() / columns;
@@ -148,7 +90,7 @@ impl Model {
         if let Some(row) = out.iter().position(|value| !value.is_finite()) {
             return Err(Error::NotFinite {
                 what: "log-density".into(),
-                problem: format!("row {} has {}", row + 1, out[row]),
+                problem: format!("row {} has {}", first + row + 1, out[row]),
                 remedy: "check that the row lies in the range of the training data".into(),
             });
         }
@@ -249,27 +191,4 @@ impl Model {
             .map(|(a, b)| f64::from((a - b).abs()))
             .fold(0.0, |worst, gap| if gap.is_nan() || gap > worst { gap } else { worst }))
     }
-}
-
-/// Raw row-major values to standardised ones, with every value checked.
-fn standardise(raw: &[f64], mean: &[f64], std: &[f64], what: &str) -> Result<Vec<f32>> {
-    let width = mean.len();
-    if width == 0 && raw.is_empty() {
-        return Ok(Vec::new());
-    }
-    if width == 0 || !raw.len().is_multiple_of(width) {
-        return Err(Error::shape(what, format!("rows of {width} values"), format!("{} values", raw.len())));
-    }
-    let values: Vec<f32> =
-        raw.iter().enumerate().map(|(i, v)| ((v - mean[i % width]) / std[i % width]) as f32).collect();
-    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(values) };
-    let value = match raw[at] {
-        value if value.is_finite() => format!("{value:e}, too far from the training data to be standardised"),
-        value => value.to_string(),
-    };
-    Err(Error::BadValue {
-        what: what.into(),
-        problem: format!("row {} column {} is {value}", at / width + 1, at % width + 1),
-        remedy: "drop such rows, or mend them".into(),
-    })
 }

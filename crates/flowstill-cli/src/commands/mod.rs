@@ -150,14 +150,62 @@ fn stoppable() {
     interrupt::listen();
 }
 
-/// Write rows to a file by its ending, or as CSV to standard output.
-fn write_table(names: &[String], values: Vec<f64>, out: Option<&Path>) -> Outcome<()> {
-    let rows = values.len() / names.len().max(1);
-    let mut whole = Some(values);
-    write_parts(names, rows, out, &mut || Ok(whole.take()))
+/// Takes values, whole rows one after another.
+type Put<'a> = &'a mut dyn FnMut(&[f64]) -> Outcome<()>;
+
+/// Write rows that nobody has counted to a file by its ending, or as CSV to standard output, as `fill` hands them on.
+fn write_streamed(names: &[String], out: Option<&Path>, fill: &mut dyn FnMut(Put<'_>) -> Outcome<()>) -> Outcome<()> {
+    // Only stops the other side; what is told is the failure itself.
+    let stop = || DataError::Shape { expected: "rows".into(), got: "none".into() };
+    if let Some(path) = out {
+        let mut failure = None;
+        let written = flowstill_data::write_streamed(path, names, &mut |put| {
+            let mut broken = None;
+            let filled = fill(&mut |values| {
+                put(values).map_err(|error| {
+                    broken = Some(error);
+                    Failure::Silent
+                })
+            });
+            match (broken, filled) {
+                (Some(error), _) => Err(error),
+                (None, Ok(())) => Ok(()),
+                (None, Err(why)) => {
+                    failure = Some(why);
+                    Err(stop())
+                }
+            }
+        });
+        return match failure {
+            Some(failure) => Err(failure),
+            None => Ok(written?),
+        };
+    }
+    let mut begun = false;
+    fill(&mut |values| {
+        // Not before there are rows, so that what fails at once prints nothing.
+        if !std::mem::replace(&mut begun, true) {
+            print_names(names)?;
+        }
+        print_rows(names.len(), values)
+    })
 }
 
-/// The same for `rows` rows that come in parts, so that none but the newest is held.
+fn print_names(names: &[String]) -> Outcome<()> {
+    out::print(&format!("{}\n", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",")))
+}
+
+/// Rows as CSV, in pieces, so that a reader that wants the first rows alone does not wait for the text of all.
+fn print_rows(columns: usize, values: &[f64]) -> Outcome<()> {
+    let columns = columns.max(1);
+    for part in values.chunks(columns * 4096) {
+        let line = |row: &[f64]| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n";
+        out::print(&part.chunks(columns).map(line).collect::<String>())?;
+    }
+    Ok(())
+}
+
+/// Write `rows` rows that come in parts, so that none but the newest is held.
 fn write_parts(
     names: &[String],
     rows: usize,
@@ -178,16 +226,11 @@ fn write_parts(
             None => Ok(written?),
         };
     }
-    let columns = names.len().max(1);
     // Before the names, so that a draw that fails at once prints nothing.
     let mut part = next()?;
-    out::print(&format!("{}\n", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",")))?;
+    print_names(names)?;
     while let Some(values) = part {
-        // In pieces, so that a reader that wants the first rows alone does not wait for the text of all.
-        for part in values.chunks(columns * 4096) {
-            let line = |row: &[f64]| row.iter().map(f64::to_string).collect::<Vec<_>>().join(",") + "\n";
-            out::print(&part.chunks(columns).map(line).collect::<String>())?;
-        }
+        print_rows(names.len(), &values)?;
         part = next()?;
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! `flowstill score`: the log-density of each row of a table, or of each picture of a folder.
 
-use super::{refuse_options, refuse_same, score_pictures, write_table};
+use super::{refuse_options, refuse_same, score_pictures, write_streamed};
 use crate::args::Score;
 use crate::failure::{Failure, Outcome};
 use crate::{device, tables};
 use flowstill::file;
+use flowstill_runtime::Model as Runtime;
 
 pub(super) fn run(args: &Score) -> Outcome<()> {
     refuse_same(args.out.as_deref(), &args.file)?;
@@ -21,9 +22,22 @@ pub(super) fn run(args: &Score) -> Outcome<()> {
             args.file.display()
         )));
     }
-    let raw = tables::read_for(&model, &args.file)?;
-    let densities = model
-        .log_prob(&raw.values, &raw.context)
-        .map_err(|error| Failure::from(error).within(&args.file.display().to_string()))?;
-    write_table(&["log_density_nats".into()], densities, args.out.as_deref())
+    let runtime = device::runs_files().then(|| Runtime::load(&args.flow).ok()).flatten();
+    let mut first = 0;
+    write_streamed(&["log_density_nats".into()], args.out.as_deref(), &mut |put| {
+        tables::each_part(&model, &args.file, &mut |raw| {
+            let rows = raw.values.len() / model.columns();
+            let densities = match &runtime {
+                Some(runtime) => {
+                    let mut densities = vec![0.0; rows];
+                    let scored = runtime.log_prob_from(first, &raw.values, &raw.context, &mut densities);
+                    scored.map(|()| densities)
+                }
+                // A device or a layer that has no program.
+                None => model.log_prob_from(first, &raw.values, &raw.context),
+            };
+            first += rows;
+            put(&densities.map_err(|error| Failure::from(error).within(&args.file.display().to_string()))?)
+        })
+    })
 }

@@ -15,6 +15,7 @@ use std::path::Path;
 pub(crate) use frame::read as read_data_frame;
 pub(crate) use rows::{Keep, Rows, find};
 
+use crate::table::Visit;
 use crate::{DataError, ReadOptions, Result, Table, clean};
 
 /// The file formats.
@@ -48,16 +49,24 @@ pub(crate) fn format(path: &Path) -> Result<Format> {
 
 /// Reads a table of any format; of its rows only those that `keep` accepts.
 pub(crate) fn read(path: &Path, options: &ReadOptions, keep: Keep<'_>) -> Result<(Table, Vec<String>)> {
-    let rows = match format(path)? {
-        Format::Text { gzip } => text::read(path, gzip, options, keep)?,
-        Format::Npy => from_whole(path, options, keep, npy::read(path)?)?,
-        Format::Parquet => parquet::read(path, options, keep)?,
-        Format::Hdf5 => from_whole(path, options, keep, hdf5::read(path, options.dataset.as_deref())?)?,
-    };
-    let (table, mut steps) = rows.finish()?;
+    let (table, mut steps) = rows(path, options, keep)?.finish()?;
     let (table, dropped) = clean::columns(table, options.constant, options.duplicates, path)?;
     steps.extend(dropped);
     Ok((table, steps))
+}
+
+/// Visits the rows of a table of any format, none of which is kept; the names of the columns, and how many rows there were.
+pub(crate) fn stream(path: &Path, options: &ReadOptions, visit: Visit<'_>) -> Result<(Vec<String>, usize)> {
+    rows(path, options, &mut |names, row| visit(names, row).map(|()| false))?.end()
+}
+
+fn rows<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>) -> Result<Rows<'a>> {
+    match format(path)? {
+        Format::Text { gzip } => text::read(path, gzip, options, keep),
+        Format::Npy => from_whole(path, options, keep, npy::read(path)?),
+        Format::Parquet => parquet::read(path, options, keep),
+        Format::Hdf5 => from_whole(path, options, keep, hdf5::read(path, options.dataset.as_deref())?),
+    }
 }
 
 /// Applies the row and column options to a table that was read whole.

@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::error::listed;
 use crate::{DataError, Missing, ReadOptions, Result, Table};
 
-/// A row filter: sees the selected columns of a complete row.
-pub(crate) type Keep<'a> = &'a mut dyn FnMut(&[f64]) -> bool;
+/// A row filter: sees the names of the selected columns, and a complete row of them. An error ends the reading.
+pub(crate) type Keep<'a> = &'a mut dyn FnMut(&[String], &[f64]) -> Result<bool>;
 
 /// A table in the making.
 pub(crate) struct Rows<'a> {
@@ -53,18 +53,25 @@ impl<'a> Rows<'a> {
             let column = self.name(hole);
             return Err(DataError::MissingValue { path: self.path.to_path_buf(), row: place, column, got });
         }
-        if (self.keep)(row) {
+        if (self.keep)(&self.names, row)? {
             self.values.extend_from_slice(row);
         }
         Ok(())
+    }
+
+    /// The names of the columns, and how many complete rows were seen, whether any was kept or not.
+    pub fn end(self) -> Result<(Vec<String>, usize)> {
+        match self.seen - self.incomplete {
+            0 => Err(none(self.path, self.seen, self.incomplete)),
+            rows => Ok((self.names, rows)),
+        }
     }
 
     /// The table, and what was left out.
     pub fn finish(self) -> Result<(Table, Vec<String>)> {
         let table = Table::new(self.names, self.values)?;
         if table.rows == 0 {
-            let remedy = format!("of {} rows {} had missing values: check the file", self.seen, self.incomplete);
-            return Err(DataError::TooFewRows { path: self.path.to_path_buf(), expected: 1, got: 0, remedy });
+            return Err(none(self.path, self.seen, self.incomplete));
         }
         let mut steps = Vec::new();
         if self.incomplete > 0 {
@@ -72,6 +79,11 @@ impl<'a> Rows<'a> {
         }
         Ok((table, steps))
     }
+}
+
+fn none(path: &Path, seen: usize, incomplete: usize) -> DataError {
+    let remedy = format!("of {seen} rows {incomplete} had missing values: check the file");
+    DataError::TooFewRows { path: path.to_path_buf(), expected: 1, got: 0, remedy }
 }
 
 /// Where the column called `name` stands.

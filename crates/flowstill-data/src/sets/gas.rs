@@ -64,7 +64,7 @@ fn from_uci(file: &Path, seed: u64, steps: &mut Vec<String>) -> Result<Table> {
         missing: Missing::DropRows,
         ..ReadOptions::default()
     };
-    let (mut table, read) = read::read(file, &options, &mut |_| true)?;
+    let (mut table, read) = read::read(file, &options, &mut |_, _| Ok(true))?;
     expect_columns(&table, file, 19, "time, two concentrations, sixteen sensors")?;
     steps.extend(read);
     table.names = ["Time", "CO", "Ethylene"]

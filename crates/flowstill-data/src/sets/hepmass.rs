@@ -66,11 +66,11 @@ fn pair(file: &Path) -> Result<(PathBuf, PathBuf)> {
 fn signal(file: &Path, part: &str, steps: &mut Vec<String>) -> Result<Table> {
     let (mut all, mut kept) = (0usize, 0usize);
     let options = ReadOptions { missing: Missing::Error, ..ReadOptions::default() };
-    let (table, _) = read::read(file, &options, &mut |row| {
+    let (table, _) = read::read(file, &options, &mut |_, row| {
         all += 1;
         let signal = row.first() == Some(&1.0);
         kept += usize::from(signal);
-        signal
+        Ok(signal)
     })?;
     steps.push(format!("kept {kept} of {all} {part} rows, those of the signal class, and dropped the label"));
     Ok(table.without_columns(&[0]))

@@ -13,7 +13,7 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
     let file = locate(path, &["data.npy", "miniboone/data.npy", "MiniBooNE_PID.txt"])?;
     let mut steps = Vec::new();
     let table = if ends(&file, ".npy") {
-        let (table, _) = read::read(&file, &ReadOptions::default(), &mut |_| true)?;
+        let (table, _) = read::read(&file, &ReadOptions::default(), &mut |_, _| Ok(true))?;
         expect_columns(&table, &file, 43, "the archive's selection")?;
         table
     } else {
@@ -42,9 +42,9 @@ fn signal(file: &Path, steps: &mut Vec<String>) -> Result<Table> {
     let [signal, background] = counts[..] else { return Err(wrong()) };
     let options = ReadOptions { header: Header::No, delimiter: Some(' '), skip_lines: 1, ..ReadOptions::default() };
     let mut seen = 0usize;
-    let (table, _) = read::read(file, &options, &mut |_| {
+    let (table, _) = read::read(file, &options, &mut |_, _| {
         seen += 1;
-        seen <= signal
+        Ok(seen <= signal)
     })?;
     expect_columns(&table, file, 50, "UCI's measurements")?;
     if signal.checked_add(background) != Some(seen) {

@@ -32,7 +32,7 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
 
 /// The archive's array has the eight columns without names.
 fn from_archive(file: &Path) -> Result<(Table, Vec<String>)> {
-    let (mut table, steps) = read::read(file, &ReadOptions::default(), &mut |_| true)?;
+    let (mut table, steps) = read::read(file, &ReadOptions::default(), &mut |_, _| Ok(true))?;
     expect_columns(&table, file, 8, "seven measurements and the time of day")?;
     table.names = COLUMNS.map(String::from).to_vec();
     Ok((table, steps))
@@ -48,7 +48,7 @@ fn from_uci(file: &Path) -> Result<(Table, Vec<String>)> {
         clock_columns: vec!["Time".into()],
         ..ReadOptions::default()
     };
-    let (table, mut steps) = read::read(file, &options, &mut |_| true)?;
+    let (table, mut steps) = read::read(file, &options, &mut |_, _| Ok(true))?;
     steps.push("turned the time of day into minutes since midnight".into());
     Ok((table, steps))
 }

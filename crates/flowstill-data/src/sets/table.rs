@@ -23,7 +23,7 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
         duplicates: config.duplicates,
         ..ReadOptions::default()
     };
-    let (mut table, mut steps) = read::read(path, &options, &mut |_| true)?;
+    let (mut table, mut steps) = read::read(path, &options, &mut |_, _| Ok(true))?;
     row_count(&table)?;
     let order = Stream::new(config.seed, Purpose::Split, 0).permutation(table.rows);
     table.reorder(&order);

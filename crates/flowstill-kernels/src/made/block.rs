@@ -97,9 +97,7 @@ fn lanes_of<S: Simd, const U: usize, const V: usize>(
     }
     for u in 0..U {
         let (out, _) = S::as_mut_simd_f32s(&mut out[u * lanes + first..u * lanes + end]);
-        for v in 0..V {
-            out[v] = sums[u][v];
-        }
+        out[..V].copy_from_slice(&sums[u][..V]);
     }
     V
 }

@@ -278,7 +278,7 @@ impl WithSimd for Tile<'_> {
         }
         self.scratch.stream.resize(widths.first().map_or(0, |width| width * self.lanes), 0.0);
         for run in runs {
-            self.from_known(simd, run);
+            self.begin_with_known(simd, run);
             for degree in 0..run.degrees.len() {
                 self.units_of(simd, run, degree);
                 self.feature(simd, run, degree);
@@ -290,7 +290,7 @@ impl WithSimd for Tile<'_> {
 impl Tile<'_> {
     /// Begin the sums of a run with all that is known before it.
     #[inline(always)]
-    fn from_known<S: Simd>(&mut self, simd: S, run: &Run) {
+    fn begin_with_known<S: Simd>(&mut self, simd: S, run: &Run) {
         let lanes = self.lanes;
         for (index, part) in run.hidden.iter().chain([&run.raw]).enumerate() {
             let input = match index {

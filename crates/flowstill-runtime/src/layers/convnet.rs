@@ -38,8 +38,7 @@ struct Scaled {
 
 impl Scaled {
     fn new(
-        path: &str,
-        bias: &str,
+        [path, bias]: [&str; 2],
         inputs: usize,
         windows: [usize; 2],
         order: Vec<usize>,
@@ -137,7 +136,7 @@ impl ConvNet {
         if let Some(hidden) = hidden {
             let layer = |index: usize, inputs: usize, window: usize| {
                 let path = format!("{path}.hidden.{index}");
-                Scaled::new(&path, "shift", inputs, [window, 1], (0..hidden).collect(), hidden, 1.0, places)
+                Scaled::new([&path, "shift"], inputs, [window, 1], (0..hidden).collect(), hidden, 1.0, places)
             };
             layers = vec![layer(0, inputs, WINDOW)?, layer(1, hidden, 1)?];
         }
@@ -145,7 +144,7 @@ impl ConvNet {
         let order = (0..WINDOW).flat_map(|window| columns.iter().map(move |column| window * outputs + column));
         let order = order.collect();
         let inner = hidden.unwrap_or(inputs);
-        let mut last = Scaled::new(&format!("{path}.last"), "bias", inner, [1, WINDOW], order, outputs, 3.0, places)?;
+        let mut last = Scaled::new([&format!("{path}.last"), "bias"], inner, [1, WINDOW], order, outputs, 3.0, places)?;
         last.outputs = outputs;
         Some(Self { inputs, outputs, hidden: layers, last })
     }
@@ -159,22 +158,27 @@ impl ConvNet {
         self.last.load(values, purpose);
     }
 
-    /// The bands of a tile, as ranges of samples and of lanes.
-    fn bands(&self, work: &Work) -> Vec<Band> {
-        let (samples, area, lanes) = (work.samples, work.positions(), work.lanes());
+    /// Samples of a band.
+    fn band(&self, work: &Work) -> usize {
+        let area = work.positions();
         let wide = WINDOW * (self.inputs + self.outputs) + self.hidden.iter().map(|layer| layer.outputs).sum::<usize>();
         let fitting = (CACHE / (4 * wide)).clamp(64, 512);
         // Bands begin at whole vectors.
         let mut each = (fitting / area).max(1);
-        while !(each * area).is_multiple_of(LANES) && each < samples {
+        while !(each * area).is_multiple_of(LANES) && each < work.samples {
             each += 1;
         }
-        let cut = |first: usize| {
+        each.min(work.samples)
+    }
+
+    /// The bands of a tile of so many samples each.
+    fn bands(&self, work: &Work, each: usize) -> impl Iterator<Item = Band> + use<> {
+        let (samples, area, lanes) = (work.samples, work.positions(), work.lanes());
+        (0..samples).step_by(each.max(1)).map(move |first| {
             let end = (first + each).min(samples);
             let last = if end == samples { lanes } else { end * area };
             Band { samples: end - first, first: first * area, lanes: last - first * area }
-        };
-        (0..samples).step_by(each).map(cut).collect()
+        })
     }
 
     /// Fill the block behind its input, which stands there already.
@@ -185,15 +189,15 @@ impl ConvNet {
         for (plane, column) in raw.chunks_exact_mut(lanes).zip(self.raw_columns()) {
             plane.fill(self.last.bias()[column]);
         }
-        let bands = self.bands(work);
-        let widest = bands.iter().map(|band| band.lanes).max().unwrap_or(0);
+        let each = self.band(work);
+        let widest = self.bands(work, each).map(|band| band.lanes).max().unwrap_or(0);
         let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * widest);
-        for band in &bands {
+        for band in self.bands(work, each) {
             let shape = [band.samples, work.height, work.width];
             let n = band.lanes;
             match self.hidden.as_slice() {
                 [first, second] => {
-                    let (h1, h2) = self.hidden_of(band, hidden);
+                    let (h1, h2) = self.hidden_of(&band, hidden);
                     let patches = &mut wide[..WINDOW * self.inputs * n];
                     gather(&input[band.first..], lanes, shape, n, patches);
                     first.dense.forward(patches, n, false, End::Relu, h1, work.alone);
@@ -202,7 +206,7 @@ impl ConvNet {
                 }
                 _ => {
                     let mut compact = work.take(self.inputs * n);
-                    compress(input, lanes, band, &mut compact);
+                    compress(input, lanes, &band, &mut compact);
                     self.last.dense.forward_plain(&compact, n, &mut wide[..WINDOW * self.outputs * n], work.alone);
                     work.give(compact);
                 }
@@ -232,21 +236,21 @@ impl ConvNet {
         let lanes = work.lanes();
         let (input, rest) = block.split_at_mut(self.inputs * lanes);
         let hidden = &mut rest[..self.hidden.iter().map(|layer| layer.outputs).sum::<usize>() * lanes];
-        let bands = self.bands(work);
-        let widest = bands.iter().map(|band| band.lanes).max().unwrap_or(0);
+        let each = self.band(work);
+        let widest = self.bands(work, each).map(|band| band.lanes).max().unwrap_or(0);
         let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * widest);
         let (hidden_sums, last_sums) = sums.split_at_mut(sums.len() - self.last.dense.sums());
         // The bias is added once to a raw plane: its gradient stands at the first window's columns.
         let biases = last_sums.len() - self.last.dense.outputs();
         add_plane_sums(g_raw, lanes, &mut last_sums[biases..][..self.outputs]);
-        for band in &bands {
+        for band in self.bands(work, each) {
             let shape = [band.samples, work.height, work.width];
             let n = band.lanes;
             gather(&g_raw[band.first..], lanes, shape, n, &mut wide[..WINDOW * self.outputs * n]);
             let g_wide = &wide[..WINDOW * self.outputs * n];
             match self.hidden.as_slice() {
                 [first, second] => {
-                    let (h1, h2) = self.hidden_of(band, hidden);
+                    let (h1, h2) = self.hidden_of(&band, hidden);
                     let mut g2 = work.take(h2.len());
                     self.last.dense.add_up_weights(g_wide, h2, n, last_sums);
                     self.last.dense.backward(g_wide, n, false, End::Gate(h2), &mut g2);
@@ -264,7 +268,7 @@ impl ConvNet {
                 }
                 _ => {
                     let mut compact = work.take(self.inputs * n);
-                    compress(input, lanes, band, &mut compact);
+                    compress(input, lanes, &band, &mut compact);
                     self.last.dense.add_up_weights(g_wide, &compact, n, last_sums);
                     self.last.dense.backward(g_wide, n, false, End::Plain, &mut compact);
                     for (plane, own) in compact.chunks_exact(n).enumerate() {

@@ -24,7 +24,7 @@ pub(crate) struct Coupling {
 #[derive(Debug)]
 enum Conditions {
     Rows(Net),
-    Conv(ConvNet),
+    Conv(Box<ConvNet>),
 }
 
 impl Coupling {
@@ -54,10 +54,12 @@ impl Coupling {
                 rows(&vec![*hidden; 1 + 2 * blocks], *activation, true)?
             }
             Conditioner::Conv { hidden, activation: Activation::Relu } => {
-                Conditions::Conv(ConvNet::new(&format!("{path}.conv"), inputs, Some(*hidden), columns, places)?)
+                let net = ConvNet::new(&format!("{path}.conv"), inputs, Some(*hidden), columns, places)?;
+                Conditions::Conv(Box::new(net))
             }
             Conditioner::ZeroConv => {
-                Conditions::Conv(ConvNet::new(&format!("{path}.conv"), inputs, None, columns, places)?)
+                let net = ConvNet::new(&format!("{path}.conv"), inputs, None, columns, places)?;
+                Conditions::Conv(Box::new(net))
             }
             Conditioner::Conv { .. } => return None,
         };

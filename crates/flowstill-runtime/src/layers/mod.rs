@@ -19,6 +19,7 @@ pub(crate) use linear::Linear;
 pub(crate) use permute::Permute;
 pub(crate) use split::Split;
 pub(crate) use squeeze::Squeeze;
+pub(crate) use univariate::map;
 
 use crate::work::{Tape, Work};
 use std::fmt::Debug;

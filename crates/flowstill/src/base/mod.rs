@@ -1,10 +1,13 @@
 //! Give latents their density: standard or learned normal, mixture of Gaussians, uniform.
 
+mod host;
+
 use crate::param::Param;
 use crate::random::{normals, uniforms};
 use crate::shape::sum_event;
 use crate::{Error, Result};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use flowstill_runtime::density::Density;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
@@ -32,8 +35,7 @@ pub enum BaseConfig {
     },
 }
 
-/// The log-density, in nats, that stands for zero density: finite, so that no mean turns into NaN.
-pub const OUTSIDE: f64 = -1e30;
+pub use flowstill_runtime::density::OUTSIDE;
 
 /// The noise of a batch before any base has shaped it: what a teacher and its student share.
 #[derive(Clone, Debug)]
@@ -125,6 +127,9 @@ impl Base {
 
     /// Log-density of standard normals in nats, `[batch]`: what the halves that leave at a split meet.
     pub fn standard_log_prob(z: &Tensor<4>) -> Tensor<1> {
+        if let Some(done) = host::log_prob(z, |dimensions| Some(Density::standard(dimensions))) {
+            return done;
+        }
         let [b, h, w, c] = z.dims();
         let d = h * w * c;
         let constant = -0.5 * (2.0 * PI).ln();
@@ -133,6 +138,9 @@ impl Base {
 
     /// Log-density in nats, `[batch]`. Finite for every finite latent.
     pub fn log_prob(&self, z: &Tensor<4>) -> Tensor<1> {
+        if let Some(done) = host::log_prob(z, |dimensions| host::density(self, dimensions)) {
+            return done;
+        }
         let [b, h, w, c] = z.dims();
         let d = h * w * c;
         let constant = -0.5 * (2.0 * PI).ln();
@@ -169,6 +177,9 @@ impl Base {
     /// Shape standard normal values and one uniform value per sample into latents; `temperature` multiplies the standard deviation (and does
     /// nothing to a uniform base).
     pub fn shape_noise(&self, normal: &Tensor<4>, uniform: &[f32], temperature: f64) -> Tensor<4> {
+        if let Some(done) = host::shape_noise(self, normal, uniform, temperature) {
+            return done;
+        }
         let dims = normal.dims();
         let [b, h, w, c] = dims;
         let eps = normal.clone() * temperature;

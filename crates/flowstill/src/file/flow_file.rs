@@ -151,20 +151,14 @@ pub fn load(path: &Path, device: &Device) -> Result<Model> {
     dequantizer.collect_mut(DEQUANTIZER, &mut params);
     for (name, param) in params.into_iter().filter(|(_, param)| param.role() != Role::Constant) {
         let shape = param.shape().to_vec();
-        let values = tensors.take(path, &name, &shape)?;
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::file(
-                path,
-                format!("tensor {name} holds {} at {at}", values[at]),
-                "train the flow again",
-            ));
-        }
+        let values = tensors.take_finite(path, &name, &shape)?;
         param.set_values(values);
     }
     if let Some(extra) = tensors.left().first() {
         return Err(Error::file(path, format!("tensor {extra} belongs to no layer"), "update flowstill"));
     }
-    document.standardization.check(flow.architecture(), path)?;
+    let Architecture { event, context, .. } = *flow.architecture();
+    document.standardization.check(event[2], context, path)?;
     if let Some(scaling) = &document.pictures {
         scaling.check().map_err(|error| Error::file(path, error.to_string(), "write the file again"))?;
     }

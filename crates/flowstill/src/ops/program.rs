@@ -103,7 +103,7 @@ impl Programs {
             let architecture: Architecture = serde_json::from_value(json).ok()?;
             let names: Vec<(String, usize)> = joined(flow).map(|(name, param)| (name, param.len())).collect();
             let places = Places::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
-            let first = Program::new(&architecture, &places)?;
+            let first = Program::new(&architecture, &places).ok()?;
             let trainable = flow.parameter_count();
             Some(Plan { architecture, places, trainable, spare: Mutex::new(vec![first]) })
         };
@@ -122,7 +122,7 @@ impl Programs {
             values.extend_from_slice(Host::read(param.flat().clone())?.values());
         }
         let spare = plan.spare.lock().ok()?.pop();
-        let mut program = spare.or_else(|| Program::new(&plan.architecture, &plan.places))?;
+        let mut program = spare.or_else(|| Program::new(&plan.architecture, &plan.places).ok())?;
         program.load(&values, purpose);
         Some(Lease { programs: self.clone(), program: Some(program), values, purpose })
     }

@@ -2,6 +2,7 @@
 
 use super::examples::PixelBatch;
 use super::probit::normal_of_uniform;
+use super::scaling::{centred, scaled_tensor};
 use crate::bijectors::permute::invert;
 use crate::bijectors::{Bijector, BijectorConfig, Chain, CouplingConfig, Mask, Squeeze, Univariate, build_all};
 use crate::conditioners::{Activation, ConditionerConfig};
@@ -144,8 +145,8 @@ impl VariationalDequantizer {
     pub fn draw(&self, batch: &Batch) -> Result<Dequantized> {
         let pixels = self.pixels_of(batch)?;
         let (values, eps) = self.inputs(pixels, batch);
-        let (u, log_q) = self.noise(pixels.scaling.centred(values.clone()), eps);
-        let (x, log_det) = pixels.scaling.forward_tensor(values, u);
+        let (u, log_q) = self.noise(centred(&pixels.scaling, values.clone()), eps);
+        let (x, log_det) = scaled_tensor(&pixels.scaling, values, u);
         Ok(Dequantized { x, log_det, log_q })
     }
 
@@ -171,7 +172,7 @@ impl VariationalDequantizer {
     pub fn initialize(&mut self, batch: &Batch) -> Result<()> {
         let pixels = self.pixels_of(batch)?;
         let (values, eps) = self.inputs(pixels, batch);
-        let state = self.state(pixels.scaling.centred(values), eps);
+        let state = self.state(centred(&pixels.scaling, values), eps);
         self.map.initialize(&state, None);
         Ok(())
     }

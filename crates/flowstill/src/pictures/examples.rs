@@ -133,8 +133,7 @@ impl Pictures {
         let indices: Vec<u32> = pictures.map(|i| i as u32).collect();
         let mut noise = vec![0.0_f32; indices.len() * self.size()];
         noise.par_chunks_mut(self.size()).zip(&indices).for_each(|(noise, &index)| {
-            let mut rng = random::stream(draw, "dequantization of a picture", u64::from(index));
-            noise.copy_from_slice(&random::uniforms(noise.len(), &mut rng));
+            flowstill_runtime::pictures::picture_noise(draw, u64::from(index), noise);
         });
         self.make(&indices, &vec![false; indices.len()], noise, device)
     }

@@ -8,5 +8,5 @@ mod score;
 
 pub use dequantizer::{Dequantization, Dequantized, VariationalConfig, VariationalDequantizer};
 pub use examples::{Pictures, PixelBatch};
-pub use scaling::{PictureScaling, Range};
+pub use scaling::{PictureScaling, Range, centred, scaled_tensor};
 pub use score::{PictureScore, chunk_of};

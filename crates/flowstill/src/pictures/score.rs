@@ -8,6 +8,9 @@ use crate::{Error, Result, random, to_f32, to_f64};
 use burn::tensor::Tensor;
 use std::f64::consts::LN_2;
 
+pub use flowstill_runtime::pictures::chunk_of;
+use flowstill_runtime::pictures::log_mean_exp;
+
 /// Bits per dimension of a set of pictures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PictureScore {
@@ -25,11 +28,6 @@ impl PictureScore {
         let variance = self.each.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
         (mean, (variance / n).sqrt())
     }
-}
-
-/// Pictures handled at once: about half a million values.
-pub fn chunk_of(dimensions: usize) -> usize {
-    ((1 << 19) / dimensions.max(1)).clamp(1, 8192)
 }
 
 impl Model {
@@ -179,13 +177,4 @@ impl Model {
             Error::config("flow", "models rows of a table, not pictures", "use a flow that was trained on pictures")
         })
     }
-}
-
-/// `log mean exp`, without overflow.
-fn log_mean_exp(logs: &[f64]) -> f64 {
-    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !largest.is_finite() || logs.iter().any(|v| v.is_nan()) {
-        return f64::NAN;
-    }
-    (logs.iter().map(|v| (v - largest).exp()).sum::<f64>() / logs.len() as f64).ln() + largest
 }

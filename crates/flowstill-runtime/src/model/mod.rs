@@ -1,0 +1,286 @@
+//! Score and sample a flow file in the units of the data, from one row to millions.
+
+mod pictures;
+mod sample;
+mod value;
+
+pub use sample::CHUNK;
+pub use value::Value;
+
+use crate::density::Density;
+use crate::file::{Facts, Loaded, parse};
+use crate::pictures::PictureScaling;
+use crate::program::Program;
+use crate::standardization::standardise;
+use crate::{Error, Result, Standardization};
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::path::Path;
+
+/// A flow file, ready to run: its weights are arranged once, and every call reads them.
+///
+/// Rows are slices of `f32` or `f64`, row-major, in the data's own units; what goes in as `f64` gives to the last bit what the full library's model
+/// gives. A row of a flow over pictures is one picture, `[height, width, channels]`, of the values that the flow sees; the methods that take bytes are
+/// the ones for pixels.
+#[derive(Debug)]
+pub struct Model {
+    program: Program,
+    /// Where the latents of each level begin in those of a sample.
+    starts: Vec<usize>,
+    /// The densities of every level's latents.
+    densities: Vec<Density>,
+    standardization: Standardization,
+    /// What turns a standardised log-density into one in the data's units.
+    offset: f64,
+    pictures: Option<PictureScaling>,
+    dequantizer: bool,
+    facts: Facts,
+}
+
+/// What a thread keeps from call to call.
+#[derive(Default)]
+struct Space {
+    x: Vec<f32>,
+    context: Vec<f32>,
+    latents: Vec<f32>,
+    log_det: Vec<f32>,
+}
+
+thread_local! {
+    static SPACE: RefCell<Space> = RefCell::default();
+}
+
+impl Model {
+    /// Read a flow file.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a truncated, damaged, foreign or newer file, and for a flow with a layer that only the full library runs; [`Error::Io`] if it cannot be
+    /// read.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| Error::io(path, "cannot read", source))?;
+        Ok(Self::new(parse(&bytes, path)?))
+    }
+
+    /// The same from the bytes of a file: a flow that is compiled into a program (`include_bytes!`), or came over a network.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Ok(Self::new(parse(bytes, Path::new("flow"))?))
+    }
+
+    fn new(loaded: Loaded) -> Self {
+        let Loaded { program, base, standardization, pictures, dequantizer, facts } = loaded;
+        let starts = program.level_starts();
+        let lower = starts.windows(2).take(starts.len() - 2).map(|ends| Density::standard(ends[1] - ends[0]));
+        let densities = lower.chain([base]).collect();
+        let offset = standardization.log_det();
+        Self { starts, densities, offset, program, standardization, pictures, dequantizer, facts }
+    }
+
+    /// Height, width and channels of a sample; a row of D columns is `[1, 1, D]`.
+    pub fn event(&self) -> [usize; 3] {
+        self.program.event()
+    }
+
+    /// Values of a row.
+    pub fn columns(&self) -> usize {
+        self.program.dimensions()
+    }
+
+    /// Conditioning values of a row, 0 for none.
+    pub fn context_columns(&self) -> usize {
+        self.program.context()
+    }
+
+    /// What is known about how the flow came to be, the names of its columns among it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// From the data's units to the flow's.
+    pub fn standardization(&self) -> &Standardization {
+        &self.standardization
+    }
+
+    /// How pixels become what the flow sees, for a flow over pictures.
+    pub fn scaling(&self) -> Option<PictureScaling> {
+        self.pictures
+    }
+
+    /// Log-density of each row in nats, in the data's own units.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the lengths do not agree, [`Error::BadValue`] names the first value that is not finite or too far off, [`Error::NotFinite`] the first row whose density is not
+    /// finite. `out` then holds anything.
+    pub fn log_prob<V: Value>(&self, rows: &[V], context: &[V], out: &mut [V]) -> Result<()> {
+        self.log_prob_from(0, rows, context, out)
+    }
+
+    /// The same of rows that `first` others come before: a part of a table too long to be held. Errors count those too.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`].
+    pub fn log_prob_from<V: Value>(&self, first: usize, rows: &[V], context: &[V], out: &mut [V]) -> Result<()> {
+        self.check("rows to score", out.len(), rows.len(), context.len())?;
+        self.tiles(out, 1, |samples, out| {
+            SPACE.with_borrow_mut(|space| {
+                self.enter(space, first, rows, context, &samples)?;
+                self.encode_space(space, samples.len());
+                for (index, out) in out.iter_mut().enumerate() {
+                    let log_prob = self.density_of(space, index, samples.len());
+                    if !log_prob.is_finite() {
+                        return Err(Error::NotFinite {
+                            what: "log-density".into(),
+                            problem: format!("row {} has {log_prob}", first + samples.start + index + 1),
+                            remedy: "check that the row lies in the range of the training data".into(),
+                        });
+                    }
+                    *out = V::from_f64(f64::from(log_prob) + self.offset);
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Rows to latents: what meets the base density. Each row's are those of level after level, `[height, width, channels]` each, as many values as the row has.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`], densities aside.
+    pub fn encode<V: Value>(&self, rows: &[V], context: &[V], latents: &mut [V]) -> Result<()> {
+        let d = self.columns();
+        self.check("rows to encode", latents.len() / d, rows.len(), context.len())?;
+        self.check("latents", latents.len() / d, latents.len(), context.len())?;
+        self.tiles(latents, d, |samples, out| {
+            SPACE.with_borrow_mut(|space| {
+                self.enter(space, 0, rows, context, &samples)?;
+                self.encode_space(space, samples.len());
+                for (index, row) in out.chunks_exact_mut(d).enumerate() {
+                    for level in 0..self.densities.len() {
+                        let own = &space.latents[self.level(level, index, samples.len())];
+                        let to = &mut row[self.starts[level]..self.starts[level + 1]];
+                        to.iter_mut().zip(own).for_each(|(to, from)| *to = V::from_f64(f64::from(*from)));
+                    }
+                }
+                Ok(())
+            })
+        })
+    }
+
+    /// Latents, as [`Model::encode`] gives them, to rows in the data's own units.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the lengths do not agree, [`Error::BadValue`] for a conditioning value that is not finite.
+    pub fn decode<V: Value>(&self, latents: &[V], context: &[V], rows: &mut [V]) -> Result<()> {
+        let d = self.columns();
+        self.check("latents to decode", rows.len() / d, latents.len(), context.len())?;
+        self.check("rows", rows.len() / d, rows.len(), context.len())?;
+        self.tiles(rows, d, |samples, out| {
+            SPACE.with_borrow_mut(|space| {
+                self.enter_context(space, 0, context, &samples)?;
+                let count = samples.len();
+                let Space { x, context, latents: own, .. } = space;
+                own.resize(count * d, 0.0);
+                for (index, row) in latents[samples.start * d..samples.end * d].chunks_exact(d).enumerate() {
+                    for level in 0..self.densities.len() {
+                        let from = &row[self.starts[level]..self.starts[level + 1]];
+                        let to = &mut own[self.level(level, index, count)];
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to = (*from).into() as f32);
+                    }
+                }
+                x.resize(count * d, 0.0);
+                let level = |level: usize| &own[self.starts[level] * count..self.starts[level + 1] * count];
+                self.program.decode_tile(count, level, context, x);
+                self.in_data_units(x, out);
+                Ok(())
+            })
+        })
+    }
+
+    fn in_data_units<V: Value>(&self, x: &[f32], out: &mut [V]) {
+        let Standardization { mean, std, .. } = &self.standardization;
+        for (x, out) in x.chunks_exact(mean.len()).zip(out.chunks_exact_mut(mean.len())) {
+            for ((x, out), (mean, std)) in x.iter().zip(out).zip(mean.iter().zip(std)) {
+                *out = V::from_f64(f64::from(*x) * std + mean);
+            }
+        }
+    }
+
+    /// Where the latents of one sample of a tile lie on a level.
+    fn level(&self, level: usize, sample: usize, samples: usize) -> Range<usize> {
+        let (start, end) = (self.starts[level], self.starts[level + 1]);
+        let at = start * samples + sample * (end - start);
+        at..at + end - start
+    }
+
+    fn check(&self, what: &str, count: usize, values: usize, context: usize) -> Result<()> {
+        let (columns, width) = (self.columns(), self.context_columns());
+        if count.checked_mul(columns) == Some(values) && count.checked_mul(width) == Some(context) {
+            return Ok(());
+        }
+        let expected = format!("{count} rows of {columns} values and {width} conditioning ones");
+        Err(Error::shape(what, expected, format!("{values} and {context} values")))
+    }
+
+    /// Bring the samples' rows and context into the thread's space, standardised.
+    fn enter<V: Value>(
+        &self,
+        space: &mut Space,
+        first: usize,
+        rows: &[V],
+        context: &[V],
+        samples: &Range<usize>,
+    ) -> Result<()> {
+        let (s, d) = (&self.standardization, self.columns());
+        let own = &rows[samples.start * d..samples.end * d];
+        standardise(first + samples.start, own, &s.mean, &s.std, "rows", &mut space.x)?;
+        self.enter_context(space, first, context, samples)
+    }
+
+    fn enter_context<V: Value>(
+        &self,
+        space: &mut Space,
+        first: usize,
+        context: &[V],
+        samples: &Range<usize>,
+    ) -> Result<()> {
+        let (s, width) = (&self.standardization, self.context_columns());
+        let own = &context[samples.start * width..samples.end * width];
+        standardise(first + samples.start, own, &s.context_mean, &s.context_std, "context", &mut space.context)
+    }
+
+    /// From the rows in the thread's space to the latents and log-determinants there.
+    fn encode_space(&self, space: &mut Space, samples: usize) {
+        let Space { x, context, latents, log_det } = space;
+        latents.resize(samples * self.columns(), 0.0);
+        log_det.resize(samples, 0.0);
+        self.program.encode_tile(x, context, latents, log_det);
+    }
+
+    /// The standardised log-density of one sample of a tile; sums are rounded as the full library rounds them.
+    fn density_of(&self, space: &Space, sample: usize, samples: usize) -> f32 {
+        let of =
+            |level: usize| self.densities[level].log_prob(&space.latents[self.level(level, sample, samples)]) as f32;
+        let top = self.densities.len() - 1;
+        (0..top).fold(of(top), |sum, level| sum + of(level)) + space.log_det[sample]
+    }
+
+    /// Fill `out`, `width` values a sample, tile by tile: one on this thread, more on all. The error is that of the first tile that has one.
+    fn tiles<O: Send>(
+        &self,
+        out: &mut [O],
+        width: usize,
+        run: impl Fn(Range<usize>, &mut [O]) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let count = out.len() / width;
+        let tile = self.program.tile(count, false);
+        if count <= tile {
+            return if count == 0 { Ok(()) } else { run(0..count, out) };
+        }
+        let parts = out.par_chunks_mut(tile * width).enumerate();
+        let done = parts.map(|(index, out)| run(index * tile..index * tile + out.len() / width, out));
+        done.find_first(Result::is_err).unwrap_or(Ok(()))
+    }
+}

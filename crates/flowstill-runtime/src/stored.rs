@@ -1,0 +1,129 @@
+//! Read named f32 tensors and the JSON document beside them from a safetensors file, with every check.
+
+use crate::{Error, Result};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The metadata key that holds the JSON document.
+pub const DOCUMENT: &str = "flowstill";
+
+/// The tensors of a file, by name.
+#[derive(Debug)]
+pub struct StoredTensors {
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+impl StoredTensors {
+    /// Read a file of the given kind, checking everything that can be wrong with it, and its JSON document.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a truncated, damaged, foreign or newer file, [`Error::Io`] if it cannot be read.
+    pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, newest: u32) -> Result<(Self, T)> {
+        let bytes = std::fs::read(path).map_err(|source| Error::io(path, "cannot read", source))?;
+        Self::parse(&bytes, path, kind, newest)
+    }
+
+    /// The same of the bytes of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// [`Error::File`] says what is wrong.
+    pub fn parse<T: DeserializeOwned>(bytes: &[u8], path: &Path, kind: &str, newest: u32) -> Result<(Self, T)> {
+        let foreign = || Error::file(path, format!("not a {kind} file"), "give a file that flowstill wrote");
+        let damaged = |problem: &str| {
+            Error::file(path, format!("damaged: {problem}"), "restore it from a copy or write it again")
+        };
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| match bytes.len() {
+            0 => damaged("the file is empty"),
+            _ => damaged("truncated, or not a safetensors file"),
+        })?;
+        let metadata = header.metadata().clone().ok_or_else(foreign)?;
+        if metadata.get("format").map(String::as_str) != Some(kind) {
+            return Err(foreign());
+        }
+        let version: u32 = metadata.get("version").and_then(|v| v.parse().ok()).ok_or_else(|| damaged("no version"))?;
+        if version > newest {
+            return Err(Error::file(
+                path,
+                format!("written in format version {version}, and this flowstill reads up to {newest}"),
+                "update flowstill",
+            ));
+        }
+        let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(&error.to_string()))?;
+        let document = metadata.get(DOCUMENT).ok_or_else(|| damaged("no description of the flow"))?;
+        let mut names: Vec<(String, TensorView<'_>)> = file.tensors();
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        let sum = checksum(names.iter().map(|(name, view)| (name.as_str(), view.data())), document);
+        if metadata.get("checksum").map(String::as_str) != Some(format!("{sum:016x}").as_str()) {
+            return Err(damaged("the checksum does not match"));
+        }
+        let mut tensors = BTreeMap::new();
+        for (name, view) in names {
+            if view.dtype() != Dtype::F32 {
+                return Err(damaged(&format!("tensor {name} is not f32")));
+            }
+            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            tensors.insert(name, (view.shape().to_vec(), values));
+        }
+        let document = serde_json::from_str(document).map_err(|error| damaged(&format!("description: {error}")))?;
+        Ok((Self { tensors }, document))
+    }
+
+    /// Take one tensor, checking its shape.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it is missing or of another shape.
+    pub fn take(&mut self, path: &Path, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        match self.tensors.remove(name) {
+            Some((got, values)) if got == shape => Ok(values),
+            Some((got, _)) => Err(Error::file(
+                path,
+                format!("tensor {name}: expected shape {shape:?}, got {got:?}"),
+                "the file does not belong to this architecture",
+            )),
+            None => {
+                Err(Error::file(path, format!("tensor {name} is missing"), "the file is incomplete; write it again"))
+            }
+        }
+    }
+
+    /// Take one tensor of finite values.
+    ///
+    /// # Errors
+    /// As [`StoredTensors::take`]; also for a value that is not finite.
+    pub fn take_finite(&mut self, path: &Path, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let values = self.take(path, name, shape)?;
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(at) => {
+                Err(Error::file(path, format!("tensor {name} holds {} at {at}", values[at]), "train the flow again"))
+            }
+            None => Ok(values),
+        }
+    }
+
+    /// The names that nobody took.
+    pub fn left(&self) -> Vec<&str> {
+        self.tensors.keys().map(String::as_str).collect()
+    }
+}
+
+/// FNV-1a over names, bytes and document, in the order of the names.
+pub fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>, document: &str) -> u64 {
+    let mut sorted: Vec<(&str, &[u8])> = tensors.collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut feed = |bytes: &[u8]| {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0_u8; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        }
+    };
+    for (name, bytes) in sorted {
+        feed(name.as_bytes());
+        feed(bytes);
+    }
+    feed(document.as_bytes());
+    hash
+}
