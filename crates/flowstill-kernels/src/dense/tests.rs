@@ -89,7 +89,9 @@ fn nan_passes_through_relu() {
 
 #[test]
 fn gradients_of_weights_are_sums_over_lanes_within_the_limit() {
-    for (inputs, outputs, lanes) in [(1, 1, 16), (5, 130, 32), (100, 100, 64), (7, 3, 16)] {
+    for (inputs, outputs, lanes) in
+        [(1, 1, 16), (5, 130, 32), (100, 100, 64), (7, 3, 16), (13, 64, 48), (6, 17, 16), (2, 80, 80)]
+    {
         let (g, x) = (noise(outputs * lanes, 1), noise(inputs * lanes, 2));
         let stairs = |n: usize| (n + 1) * inputs / outputs;
         for limit in [&stairs as &dyn Fn(usize) -> usize, &|_| inputs] {
