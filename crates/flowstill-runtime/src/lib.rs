@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod architecture;
+mod backward;
 pub mod density;
 mod error;
 mod file;
@@ -28,6 +29,7 @@ mod layers;
 mod likelihood;
 mod limits;
 mod masks;
+mod matrix;
 mod model;
 mod named;
 mod passes;
@@ -40,12 +42,14 @@ pub mod stored;
 mod tile;
 mod work;
 
+pub use backward::{Gradients, Source};
 pub use error::{Error, Result};
 pub use file::{FORMAT_VERSION, Facts, KIND};
 pub use layers::Purpose;
 pub use masks::hidden_degrees;
+pub use matrix::inverse_and_log_det;
 pub use model::{CHUNK, Model, Value};
-pub use passes::{Encoded, Gradients, Kept, Source};
+pub use passes::{Encoded, Kept};
 pub use places::Places;
 pub use program::{Program, Refused};
 pub use standardization::Standardization;

@@ -3,7 +3,8 @@
 //! A likelihood is what flows are trained by, and how its gradient begins at the latents is known beforehand: at `-z`. So each tile goes forth and back
 //! while it lies in a worker's cache, and no activation of a batch is ever kept.
 
-use crate::passes::{Gradients, with_space};
+use crate::backward::Gradients;
+use crate::passes::with_space;
 use crate::program::{Program, Stage};
 use crate::work::{Work, to_rows};
 use flowstill_kernels::elementwise::widest;

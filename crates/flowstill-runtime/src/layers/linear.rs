@@ -3,6 +3,7 @@
 use super::affine::add;
 use super::dense::add_plane_sums;
 use super::{Layer, Purpose};
+use crate::matrix::inverse_and_log_det;
 use crate::places::Places;
 use crate::work::{Tape, Work};
 use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
@@ -122,7 +123,8 @@ impl Layer for Linear {
         if whole || purpose.inverse {
             // A matrix without an inverse spoils what is computed, and that is seen.
             let matrix: Vec<f64> = self.weight.iter().map(|w| f64::from(*w)).collect();
-            let (inverse, log_det) = invert(matrix, n).unwrap_or_else(|| (vec![f64::NAN; n * n], f64::NAN));
+            let (inverse, log_det) =
+                inverse_and_log_det(&matrix, n).unwrap_or_else(|| (vec![f64::NAN; n * n], f64::NAN));
             self.inverse = inverse;
             if whole {
                 self.log_det = log_det;
@@ -233,36 +235,4 @@ impl Layer for Linear {
     fn planes(&self) -> usize {
         self.channels
     }
-}
-
-/// The inverse of a row-major matrix and `log |det|`, by Gauss-Jordan elimination with partial pivoting; `None` for a singular one.
-fn invert(mut a: Vec<f64>, n: usize) -> Option<(Vec<f64>, f64)> {
-    let mut inverse: Vec<f64> = (0..n * n).map(|i| if i / n == i % n { 1.0 } else { 0.0 }).collect();
-    let mut log_det = 0.0;
-    for column in 0..n {
-        let pivot = (column..n).max_by(|&i, &j| a[i * n + column].abs().total_cmp(&a[j * n + column].abs()))?;
-        let value = a[pivot * n + column];
-        if value == 0.0 || !value.is_finite() {
-            return None;
-        }
-        log_det += value.abs().ln();
-        for k in 0..n {
-            a.swap(pivot * n + k, column * n + k);
-            inverse.swap(pivot * n + k, column * n + k);
-        }
-        for k in 0..n {
-            a[column * n + k] /= value;
-            inverse[column * n + k] /= value;
-        }
-        for row in (0..n).filter(|&row| row != column) {
-            let factor = a[row * n + column];
-            if factor != 0.0 {
-                for k in 0..n {
-                    a[row * n + k] -= factor * a[column * n + k];
-                    inverse[row * n + k] -= factor * inverse[column * n + k];
-                }
-            }
-        }
-    }
-    Some((inverse, log_det))
 }

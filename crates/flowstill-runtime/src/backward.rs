@@ -1,0 +1,289 @@
+//! Lead gradients back through a program: of its forward pass, however much of that was kept, and of its inverse.
+
+use crate::passes::{Encoded, Kept, Part, with_space};
+use crate::program::{Program, Stage, begin};
+use crate::work::{Tape, Work, add_rows, to_planes, to_rows};
+use flowstill_kernels::elementwise::add;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// The gradients of a loss.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gradients {
+    /// Of the data.
+    pub x: Vec<f32>,
+    /// Of all values that the program was loaded from.
+    pub values: Vec<f32>,
+}
+
+/// What a backward pass starts from.
+#[derive(Debug)]
+pub enum Source<'a> {
+    /// All activations.
+    Kept(Kept),
+    /// The data, `[batch, height, width, channels]`: each tile is carried forth again before it is carried back.
+    Data(&'a [f32]),
+    /// The latents of every level: each layer is undone, and done again, right before its way back. Memory does not grow with the number of layers.
+    Latents(&'a [&'a [f32]]),
+}
+
+impl Program {
+    /// From the gradients of what [`Program::forward`] gives to those of the data and of the values; `values` are what the program was loaded from.
+    ///
+    /// # Panics
+    /// If a length does not fit, or the program was not loaded for this.
+    pub fn backward(
+        &self,
+        values: &[f32],
+        context: &[f32],
+        marks: &[usize],
+        source: Source<'_>,
+        gradient: &Encoded,
+    ) -> Gradients {
+        let batch = gradient.log_det.len();
+        let d = self.dimensions();
+        let mut gradients = Gradients { x: vec![0.0; batch * d], values: vec![0.0; values.len()] };
+        if batch == 0 {
+            return gradients;
+        }
+        let (tiles, source) = match source {
+            Source::Kept(kept) => (kept.tiles.into_iter().map(|(samples, tape)| (samples, Some(tape))).collect(), None),
+            other => {
+                let tile = self.tile(batch, true);
+                let ranges = (0..batch).step_by(tile).map(|start| start..(start + tile).min(batch));
+                (ranges.map(|samples| (samples, None)).collect::<Vec<_>>(), Some(other))
+            }
+        };
+        let pass = Back { program: self, context, marks, source, gradient };
+        let mut rest = gradients.x.as_mut_slice();
+        let tiles = tiles.into_iter().map(|(samples, tape)| {
+            let (own, tail) = std::mem::take(&mut rest).split_at_mut(samples.len() * d);
+            rest = tail;
+            (samples, tape, own)
+        });
+        let sums = self.sum_over_workers(tiles.collect(), |(samples, tape, own), sums| {
+            with_space(|work, spare| {
+                let height = spare.height();
+                pass.tile(work, spare, &samples, tape, sums);
+                spare.drop_to(height);
+                to_rows(&work.gradient, work.channels, work.lanes(), own);
+            });
+        });
+        self.finish(values, sums, &mut gradients.values);
+        gradients
+    }
+}
+
+impl Program {
+    /// Do every job, and add up the gradients of the weights.
+    ///
+    /// Every worker has neighbouring jobs and sums of its own, which are added in their order: the same result in every run.
+    pub(crate) fn sum_over_workers<T: Send>(&self, jobs: Vec<T>, run: impl Fn(T, &mut [f32]) + Sync) -> Vec<f32> {
+        let each = jobs.len().div_ceil(rayon::current_num_threads()).max(1);
+        let mut groups: Vec<Vec<T>> = Vec::new();
+        for job in jobs {
+            match groups.last_mut() {
+                Some(group) if group.len() < each => group.push(job),
+                _ => groups.push(vec![job]),
+            }
+        }
+        let of_group = |group: Vec<T>| {
+            let mut sums = self.spare_sums.take();
+            sums.clear();
+            sums.resize(self.sums, 0.0);
+            group.into_iter().for_each(|job| run(job, &mut sums));
+            sums
+        };
+        let mut all: Vec<Vec<f32>> = groups.into_par_iter().map(of_group).collect();
+        let mut total = if all.is_empty() { vec![0.0; self.sums] } else { all.swap_remove(0) };
+        // What was second is last now: rotate, so that the order stays.
+        if all.len() > 1 {
+            all.rotate_right(1);
+        }
+        for other in all {
+            total.par_chunks_mut(1 << 16).zip(other.par_chunks(1 << 16)).for_each(|(total, other)| add(total, other));
+            self.spare_sums.give(other);
+        }
+        total
+    }
+
+    /// From sums to gradients of the values.
+    pub(crate) fn finish(&self, values: &[f32], sums: Vec<f32>, gradient: &mut [f32]) {
+        for stage in &self.stages {
+            if let Stage::Layer(layer, range) = stage {
+                layer.finish(values, &sums[range.clone()], gradient);
+            }
+        }
+        self.spare_sums.give(sums);
+    }
+}
+
+impl Program {
+    /// From the gradients of what [`Program::inverse`] gave, data and log-determinants, to those of the latents and of the values; `x` is the data it gave.
+    ///
+    /// Nothing else is kept: each layer is done again right before its way back.
+    ///
+    /// # Panics
+    /// If a length does not fit, or the program was not loaded for all three purposes.
+    pub fn backward_inverse(
+        &self,
+        values: &[f32],
+        context: &[f32],
+        x: &[f32],
+        g_x: &[f32],
+        g_log_det: &[f32],
+    ) -> (Vec<Vec<f32>>, Vec<f32>) {
+        let (batch, d) = (self.batch(x, context), self.dimensions());
+        assert_eq!([g_x.len(), g_log_det.len()], [x.len(), batch], "gradients of {batch} samples");
+        let mut encoded = Encoded::new(self, batch, &[]);
+        let tile = self.tile(batch, false);
+        let sums = self.sum_over_workers(encoded.parts(batch, tile), |part, sums| {
+            with_space(|work, tape| {
+                let height = tape.height();
+                let samples = part.samples.clone();
+                self.start(work, x, context, &samples);
+                work.g_log_det.clear();
+                work.g_log_det.extend_from_slice(&g_log_det[samples.clone()]);
+                let lanes = work.lanes();
+                to_gradient(&g_x[samples.start * d..samples.end * d], work.channels, lanes, &mut work.gradient);
+                let Part { mut latents, .. } = part;
+                for stage in &self.stages {
+                    match stage {
+                        Stage::Layer(layer, range) => {
+                            layer.forward(work, tape);
+                            layer.backward_inverse(work, tape, &mut sums[range.clone()]);
+                        }
+                        Stage::Step(_) => {}
+                        Stage::Leave { kept, level } => {
+                            let lanes = work.lanes();
+                            to_rows(&work.gradient[kept * lanes..], work.channels - kept, lanes, latents[*level]);
+                            work.gradient.truncate(kept * lanes);
+                            work.state.truncate(kept * lanes);
+                            work.channels = *kept;
+                        }
+                    }
+                }
+                let top = latents.len() - 1;
+                to_rows(&work.gradient, work.channels, work.lanes(), latents[top]);
+                tape.drop_to(height);
+            });
+        });
+        let mut of_values = vec![0.0; values.len()];
+        self.finish(values, sums, &mut of_values);
+        (encoded.latents, of_values)
+    }
+}
+
+/// A tape that goes back to its program.
+struct Lent<'a> {
+    tape: Tape,
+    program: &'a Program,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut tape = std::mem::take(&mut self.tape);
+        tape.drop_to(0);
+        self.program.tapes.give(tape);
+    }
+}
+
+/// One backward pass.
+struct Back<'a> {
+    program: &'a Program,
+    context: &'a [f32],
+    marks: &'a [usize],
+    /// Unless everything was kept.
+    source: Option<Source<'a>>,
+    gradient: &'a Encoded,
+}
+
+impl Back<'_> {
+    /// One tile; the gradient of its data ends in `work.gradient`.
+    fn tile(&self, work: &mut Work, spare: &mut Tape, samples: &Range<usize>, tape: Option<Tape>, sums: &mut [f32]) {
+        let Program { stages, latents, steps, .. } = self.program;
+        let mut own;
+        let tape: &mut Tape = match (tape, &self.source) {
+            (Some(kept), _) => {
+                own = Lent { tape: kept, program: self.program };
+                &mut own.tape
+            }
+            (None, Some(Source::Data(x))) => {
+                self.program.start(work, x, self.context, samples);
+                for stage in stages {
+                    match stage {
+                        Stage::Layer(layer, _) => layer.forward(work, spare),
+                        Stage::Step(_) => {}
+                        Stage::Leave { kept, .. } => {
+                            work.state.truncate(kept * work.lanes());
+                            work.channels = *kept;
+                        }
+                    }
+                }
+                spare
+            }
+            (None, _) => spare,
+        };
+        let undone = match &self.source {
+            Some(Source::Latents(latents)) => Some(*latents),
+            _ => None,
+        };
+        let size = |event: &[usize; 3]| event.iter().product::<usize>();
+        let part = |size: usize| samples.start * size..samples.end * size;
+        let top = latents.len() - 1;
+        begin(work, samples.len(), latents[top]);
+        self.program.start_context(work, self.context, samples);
+        work.g_log_det.clear();
+        work.g_log_det.extend_from_slice(&self.gradient.log_det[samples.clone()]);
+        let lanes = work.lanes();
+        let at = part(size(&latents[top]));
+        to_gradient(&self.gradient.latents[top][at.clone()], work.channels, lanes, &mut work.gradient);
+        if let Some(undone) = undone {
+            to_planes(&undone[top][at], work.channels, lanes, &mut work.state);
+        }
+        for stage in stages.iter().rev() {
+            match stage {
+                Stage::Layer(layer, range) => {
+                    if undone.is_some() {
+                        let height = tape.height();
+                        layer.inverse(work, tape);
+                        tape.drop_to(height);
+                        let mut before = work.take(0);
+                        before.extend_from_slice(&work.state);
+                        layer.forward(work, tape);
+                        std::mem::swap(&mut work.state, &mut before);
+                        work.give(before);
+                    }
+                    layer.backward(work, tape, &mut sums[range.clone()]);
+                }
+                Stage::Step(number) => {
+                    if let Some(at) = self.marks.iter().position(|mark| mark == number) {
+                        let own = part(size(&steps[number - 1]));
+                        let lanes = work.lanes();
+                        add_rows(&self.gradient.marked[at][own], work.channels, lanes, &mut work.gradient);
+                    }
+                }
+                Stage::Leave { level, .. } => {
+                    let (lanes, leaving) = (work.lanes(), latents[*level][2]);
+                    let own = part(size(&latents[*level]));
+                    let mut planes = work.take(0);
+                    to_gradient(&self.gradient.latents[*level][own.clone()], leaving, lanes, &mut planes);
+                    work.gradient.extend_from_slice(&planes);
+                    if let Some(undone) = undone {
+                        to_planes(&undone[*level][own], leaving, lanes, &mut planes);
+                        work.state.extend_from_slice(&planes);
+                    }
+                    work.channels += leaving;
+                    work.give(planes);
+                }
+            }
+        }
+    }
+}
+
+/// Rows to planes with zeros in the padding, which shall move nothing.
+pub(crate) fn to_gradient(rows: &[f32], channels: usize, lanes: usize, planes: &mut Vec<f32>) {
+    to_planes(rows, channels, lanes, planes);
+    let count = rows.len() / channels.max(1);
+    planes.chunks_exact_mut(lanes).for_each(|plane| plane[count..].fill(0.0));
+}
