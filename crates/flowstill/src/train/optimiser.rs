@@ -21,7 +21,7 @@ enum Moments {
     /// Where the kernel works in place.
     Host(Vec<f32>, Vec<f32>),
     /// On any device.
-    Tensors(Tensor<1>, Tensor<1>),
+    Tensors(Box<[Tensor<1>; 2]>),
 }
 
 /// What an update gives.
@@ -34,20 +34,20 @@ impl Optimiser {
     /// Moments of zero for `length` parameters.
     pub fn new(config: &OptimiserConfig, length: usize, device: &Device) -> Self {
         let zeros = Tensor::zeros([length], device);
-        Self { config: config.clone(), moments: Moments::Tensors(zeros.clone(), zeros), updates: 0 }
+        Self { config: config.clone(), moments: Moments::Tensors(Box::new([zeros.clone(), zeros])), updates: 0 }
     }
 
     /// The moments, for a checkpoint.
     pub(super) fn moments(&self) -> [Tensor<1>; 2] {
         match &self.moments {
             Moments::Host(first, second) => [first, second].map(|values| from_host(values.clone(), [values.len()])),
-            Moments::Tensors(first, second) => [first.clone(), second.clone()],
+            Moments::Tensors(both) => (**both).clone(),
         }
     }
 
     /// Go on from a checkpoint.
     pub(super) fn set_moments(&mut self, first: Tensor<1>, second: Tensor<1>) {
-        self.moments = Moments::Tensors(first, second);
+        self.moments = Moments::Tensors(Box::new([first, second]));
     }
 
     /// The weights after one update at `fraction` of the peak rate, the gradient multiplied by `scale` first; and their running average,
@@ -93,7 +93,8 @@ impl Optimiser {
             Some((ema, decay)) => Some((read(ema)?, *decay as f32)),
             None => None,
         };
-        if let Moments::Tensors(first, second) = &self.moments {
+        if let Moments::Tensors(both) = &self.moments {
+            let [first, second] = &**both;
             self.moments = Moments::Host(read(first)?, read(second)?);
         }
         let [correction1, correction2] = self.corrections();
@@ -148,7 +149,7 @@ impl Optimiser {
                 (second, first.clone() / scale * (rate / correction1))
             }
         };
-        self.moments = Moments::Tensors(first, second);
+        self.moments = Moments::Tensors(Box::new([first, second]));
         weights - step
     }
 }
