@@ -248,7 +248,7 @@ const CACHE: f64 = 768.0 * 1024.0;
 const LEAST: f64 = 64.0;
 const MOST: f64 = 256.0;
 /// Bytes that the tape of a tile of pictures may take.
-const TAPE: f64 = 4.0 * 1024.0 * 1024.0;
+const TAPE: f64 = 48.0 * 1024.0 * 1024.0;
 
 struct Maker<'a> {
     places: &'a Places,

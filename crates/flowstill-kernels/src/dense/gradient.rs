@@ -4,6 +4,7 @@
 //! the last, and the matrix of sums is touched once, however many lanes there are.
 
 use super::packed::UNITS;
+use super::turn::{SIDE, turn};
 use crate::scratch::with_scratch;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -42,9 +43,6 @@ struct Sum<'a, F> {
     zeros: &'a [f32],
 }
 
-/// Outputs, and lanes, that are turned round at a time.
-const SIDE: usize = 16;
-
 /// Outputs of a panel at most: four of the widest vectors.
 const WIDEST: usize = 64;
 
@@ -70,7 +68,7 @@ impl<F: Fn(usize) -> usize> Sum<'_, F> {
         let turned = &mut turned[..lanes * panel];
         for first in (0..outputs).step_by(panel) {
             let here = panel.min(outputs - first);
-            turn(&gradient[first * lanes..(first + here) * lanes], lanes, panel, turned);
+            turn(simd, &gradient[first * lanes..(first + here) * lanes], lanes, panel, zeros, turned);
             let seen = limit(first + here - 1).min(inputs);
             for begin in (0..seen).step_by(UNITS) {
                 let rows: [&[f32]; UNITS] = std::array::from_fn(|u| match begin + u < seen {
@@ -90,25 +88,6 @@ impl<F: Fn(usize) -> usize> Sum<'_, F> {
                             _ => place.add::<S, 4>(simd, rows, turned, panel, part, to),
                         };
                 }
-            }
-        }
-    }
-}
-
-/// `[outputs, lanes]` to `[lanes, panel]`; what stands behind the outputs is zero.
-#[inline(always)]
-fn turn(planes: &[f32], lanes: usize, panel: usize, turned: &mut [f32]) {
-    let outputs = planes.len() / lanes;
-    for lane in (0..lanes).step_by(SIDE) {
-        for first in (0..outputs).step_by(SIDE) {
-            let mut block = [[0.0f32; SIDE]; SIDE];
-            for (own, plane) in block.iter_mut().zip(planes[first * lanes..].chunks_exact(lanes)) {
-                own.copy_from_slice(&plane[lane..lane + SIDE]);
-            }
-            for l in 0..SIDE {
-                let to: &mut [f32; SIDE] =
-                    (&mut turned[(lane + l) * panel + first..][..SIDE]).try_into().expect("of this length");
-                *to = std::array::from_fn(|n| block[n][l]);
             }
         }
     }
@@ -134,10 +113,15 @@ impl Place {
         to: &mut [f32],
     ) -> usize {
         let block = products::<S, V>(simd, rows, turned, panel, part);
-        let width = (V * S::F32_LANES).min(self.width);
-        for (u, block) in block.iter().enumerate().take(self.rows) {
-            let own: &[f32] = pulp::bytemuck::cast_slice(block);
-            to[u * self.stride..][..width].iter_mut().zip(own).for_each(|(to, own)| *to += own);
+        let width = V * S::F32_LANES;
+        for (block, to) in block.iter().zip(to.chunks_mut(self.stride)).take(self.rows) {
+            if self.width >= width {
+                let (to, _) = S::as_mut_simd_f32s(&mut to[..width]);
+                to.iter_mut().zip(block).for_each(|(to, own)| *to = simd.add_f32s(*to, *own));
+            } else {
+                let own: &[f32] = pulp::bytemuck::cast_slice(block);
+                to[..self.width].iter_mut().zip(own).for_each(|(to, own)| *to += own);
+            }
         }
         V
     }

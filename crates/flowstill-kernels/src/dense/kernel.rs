@@ -152,9 +152,9 @@ impl Apply<'_> {
             let (own, rest) = weights.split_at(span.len() * UNITS);
             weights = rest;
             let begin = group * UNITS;
+            let planes = &self.input[span.start * lanes..span.end * lanes];
             let here = UNITS.min(self.packed.outputs - self.groups.start * UNITS - begin);
             let sums = self.begin::<S, V>(simd, begin, here, first);
-            let planes = &self.input[span.start * lanes..span.end * lanes];
             let sums = sum_up::<S, V>(simd, sums, own, planes, lanes, first);
             self.finish::<S, V>(simd, begin, here, first, &sums);
         }
@@ -169,13 +169,14 @@ impl Apply<'_> {
         here: usize,
         first: usize,
     ) -> [[S::f32s; V]; UNITS] {
-        let zero = simd.splat_f32s(0.0);
-        let mut sums = [[zero; V]; UNITS];
-        if let Start::Bias(bias) | Start::OutputAndBias(bias) = self.start {
-            for (sums, bias) in sums.iter_mut().zip(&bias[begin..begin + here]) {
-                *sums = [simd.splat_f32s(*bias); V];
+        // Not filled up with zeros first: that would be a call.
+        let mut sums = match self.start {
+            Start::Bias(bias) | Start::OutputAndBias(bias) => {
+                let bias = &bias[begin..begin + here];
+                std::array::from_fn(|u| [simd.splat_f32s(bias.get(u).copied().unwrap_or(0.0)); V])
             }
-        }
+            Start::Zero | Start::Output => std::array::from_fn(|_| std::array::from_fn(|_| simd.splat_f32s(0.0))),
+        };
         if let Start::Output | Start::OutputAndBias(_) = self.start {
             for (unit, sums) in sums.iter_mut().enumerate().take(here) {
                 let at = (begin + unit) * self.lanes + first;

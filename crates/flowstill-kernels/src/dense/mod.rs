@@ -9,6 +9,7 @@
 mod gradient;
 mod kernel;
 mod packed;
+mod turn;
 
 pub use gradient::add_weight_gradient;
 pub use kernel::{End, Start};
