@@ -1,6 +1,7 @@
 //! Lead gradients back through a program: of its forward pass, however much of that was kept, and of its inverse.
 
 use crate::passes::{Encoded, Kept, Part, with_space};
+use crate::places::Slots;
 use crate::program::{Program, Stage, begin};
 use crate::work::{Tape, Work, add_rows, to_planes, to_rows};
 use flowstill_kernels::elementwise::add;
@@ -109,10 +110,23 @@ impl Program {
 
     /// From sums to gradients of the values.
     pub(crate) fn finish(&self, values: &[f32], sums: Vec<f32>, gradient: &mut [f32]) {
-        for stage in &self.stages {
-            if let Stage::Layer(layer, range) = stage {
-                layer.finish(values, &sums[range.clone()], gradient);
-            }
+        let layers = self.stages.iter().filter_map(|stage| match stage {
+            Stage::Layer(layer, range) if !range.is_empty() => Some((layer, range)),
+            _ => None,
+        });
+        let mut layers: Vec<_> = layers.map(|(layer, range)| (layer.home(), layer, &sums[range.clone()])).collect();
+        layers.sort_by_key(|(home, ..)| home.start);
+        if layers.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start) {
+            let mut rest = Slots::new(gradient, 0);
+            let mut part = |home: &Range<usize>| {
+                rest.split_before(home.start);
+                rest.split_before(home.end)
+            };
+            let parts: Vec<_> = layers.into_iter().map(|(home, layer, sums)| (part(&home), layer, sums)).collect();
+            parts.into_par_iter().for_each(|(mut gradient, layer, sums)| layer.finish(values, sums, &mut gradient));
+        } else {
+            // Tensors in an order of their own.
+            layers.iter().for_each(|(_, layer, sums)| layer.finish(values, sums, &mut Slots::new(gradient, 0)));
         }
         self.spare_sums.give(sums);
     }

@@ -39,6 +39,7 @@ mod program;
 pub mod random;
 mod standardization;
 pub mod stored;
+mod team;
 mod tile;
 mod work;
 

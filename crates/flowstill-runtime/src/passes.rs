@@ -1,6 +1,7 @@
 //! Run a program over a batch: data to latents, latents to data.
 
 use crate::program::{Program, Stage, begin};
+use crate::team::with_team;
 use crate::work::{Tape, Work, to_planes, to_rows};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -104,13 +105,19 @@ impl Program {
                 let tape = if kept.is_some() { &mut own } else { spare };
                 self.start(work, x, context, &part.samples);
                 work.alone = alone;
-                self.tile_forward(work, tape, marks, kept.is_some(), &mut part);
+                self.with_team(alone, batch, || self.tile_forward(work, tape, marks, kept.is_some(), &mut part));
                 if let Some(kept) = kept {
                     kept.lock().expect("no worker panics while it holds this").push((part.samples.clone(), own));
                 }
             });
         });
         encoded
+    }
+
+    /// Run a tile; with the other threads at hand, if it is alone and long enough.
+    fn with_team<R: Send>(&self, alone: bool, samples: usize, run: impl FnOnce() -> R + Send) -> R {
+        let products = self.sums.saturating_mul(samples * self.event[0] * self.event[1]) / SHARE_OF_LEVELS;
+        if alone && products > LONG { with_team(run) } else { run() }
     }
 
     /// Bring some samples into planes.
@@ -182,24 +189,26 @@ impl Program {
                 let own = |level: usize| &latents[level][samples.start * sizes[level]..samples.end * sizes[level]];
                 let lanes = work.lanes();
                 to_planes(own(top), work.channels, lanes, &mut work.state);
-                for stage in self.stages.iter().rev() {
-                    match stage {
-                        Stage::Layer(layer, _) => {
-                            let height = tape.height();
-                            layer.inverse(work, tape);
-                            tape.drop_to(height);
-                        }
-                        Stage::Step(_) => {}
-                        Stage::Leave { level, .. } => {
-                            let (lanes, leaving) = (work.lanes(), self.latents[*level][2]);
-                            let mut planes = work.take(0);
-                            to_planes(own(*level), leaving, lanes, &mut planes);
-                            work.state.extend_from_slice(&planes);
-                            work.channels += leaving;
-                            work.give(planes);
+                self.with_team(work.alone, batch, || {
+                    for stage in self.stages.iter().rev() {
+                        match stage {
+                            Stage::Layer(layer, _) => {
+                                let height = tape.height();
+                                layer.inverse(work, tape);
+                                tape.drop_to(height);
+                            }
+                            Stage::Step(_) => {}
+                            Stage::Leave { level, .. } => {
+                                let (lanes, leaving) = (work.lanes(), self.latents[*level][2]);
+                                let mut planes = work.take(0);
+                                to_planes(own(*level), leaving, lanes, &mut planes);
+                                work.state.extend_from_slice(&planes);
+                                work.channels += leaving;
+                                work.give(planes);
+                            }
                         }
                     }
-                }
+                });
                 to_rows(&work.state, work.channels, work.lanes(), x);
                 log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
             });
@@ -207,6 +216,12 @@ impl Program {
         (x, log_det)
     }
 }
+
+/// Positions of the data for one position where most of the weights are, roughly.
+const SHARE_OF_LEVELS: usize = 16;
+
+/// Products of a tile from which a team is worth its call: some ten microseconds of each thread.
+const LONG: usize = 1 << 22;
 
 thread_local! {
     /// One for every depth of nested calls: a thread that waits for others may be handed another tile meanwhile.

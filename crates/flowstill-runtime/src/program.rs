@@ -230,15 +230,16 @@ impl Program {
                 (MOST as usize / 2).div_ceil(smallest).min(most as usize).max(1)
             }
         };
-        // As many tiles for every worker, of one size.
+        // As many tiles for every worker, of one size; a few more, if the last would be so small that a worker waits.
         let workers = rayon::current_num_threads();
-        let tiles = samples.div_ceil(fitting).next_multiple_of(workers);
-        let tile = samples.div_ceil(tiles.max(1)).max(1);
-        match self.event[0] * self.event[1] {
+        let least = samples.div_ceil(fitting).next_multiple_of(workers).max(workers);
+        let tile = |tiles: usize| match self.event[0] * self.event[1] {
             // A tile of table rows fills whole vectors.
-            1 => tile.next_multiple_of(crate::work::LANES),
-            _ => tile,
-        }
+            1 => samples.div_ceil(tiles).max(1).next_multiple_of(crate::work::LANES),
+            _ => samples.div_ceil(tiles).max(1),
+        };
+        let busiest = |tile: &usize| (samples.div_ceil(*tile).div_ceil(workers) * tile).min(samples);
+        (least..=2 * least).step_by(workers).map(tile).min_by_key(busiest).unwrap_or(1)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Scale and shift every plane.
 
 use super::{Layer, Purpose};
-use crate::places::Places;
+use crate::places::{Places, Slots, hull};
 use crate::work::{Tape, Work};
-use flowstill_kernels::elementwise::widest;
+use flowstill_kernels::elementwise::{sum_and_dot, widest};
+use std::ops::Range;
 
 /// `z = (x + shift) exp(log_scale)`: activation normalisation, and the affine layer.
 #[derive(Debug)]
@@ -68,9 +69,8 @@ impl Layer for Affine {
         let (shifts, log_scales) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
         for (((gradient, z), scale), (shift, log_scale)) in planes.zip(shifts.iter_mut().zip(log_scales)) {
-            let (mut g, mut gz) = (0.0, 0.0);
+            let [g, gz] = sum_and_dot(gradient, z);
             widest(|| {
-                (g, gz) = sum_and_dot(gradient, z);
                 gradient.iter_mut().for_each(|gradient| *gradient *= scale);
             });
             *shift += g * scale;
@@ -85,10 +85,9 @@ impl Layer for Affine {
         let (shifts, log_scales) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
         for (((gradient, z), scale), (shift, log_scale)) in planes.zip(shifts.iter_mut().zip(log_scales)) {
-            let (mut g, mut gz) = (0.0, 0.0);
+            let [g, gz] = sum_and_dot(gradient, z);
             let back = scale.recip();
             widest(|| {
-                (g, gz) = sum_and_dot(gradient, z);
                 gradient.iter_mut().for_each(|gradient| *gradient *= back);
             });
             *shift -= g;
@@ -100,9 +99,13 @@ impl Layer for Affine {
         2 * self.channels
     }
 
-    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut [f32]) {
-        add(&mut gradient[self.shift_at..][..self.channels], &sums[..self.channels]);
-        add(&mut gradient[self.log_scale_at..][..self.channels], &sums[self.channels..]);
+    fn home(&self) -> Range<usize> {
+        hull([self.shift_at, self.log_scale_at].map(|at| at..at + self.channels))
+    }
+
+    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
+        add(gradient.at(self.shift_at, self.channels), &sums[..self.channels]);
+        add(gradient.at(self.log_scale_at, self.channels), &sums[self.channels..]);
     }
 
     fn planes(&self) -> usize {
@@ -181,9 +184,8 @@ impl Layer for BatchNorm {
         let (log_gammas, betas) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
         for (((gradient, normed), scale), (log_gamma, beta)) in planes.zip(log_gammas.iter_mut().zip(betas)) {
-            let (mut g, mut gn) = (0.0, 0.0);
+            let [g, gn] = sum_and_dot(gradient, normed);
             widest(|| {
-                (g, gn) = sum_and_dot(gradient, normed);
                 gradient.iter_mut().for_each(|gradient| *gradient *= scale);
             });
             *log_gamma += gn + of_log_det;
@@ -198,10 +200,9 @@ impl Layer for BatchNorm {
         let (log_gammas, betas) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
         for (((gradient, normed), scale), (log_gamma, beta)) in planes.zip(log_gammas.iter_mut().zip(betas)) {
-            let (mut g, mut gn) = (0.0, 0.0);
+            let [g, gn] = sum_and_dot(gradient, normed);
             let back = scale.recip();
             widest(|| {
-                (g, gn) = sum_and_dot(gradient, normed);
                 gradient.iter_mut().for_each(|gradient| *gradient *= back);
             });
             *log_gamma += of_log_det - gn * back;
@@ -213,27 +214,18 @@ impl Layer for BatchNorm {
         2 * self.channels
     }
 
-    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut [f32]) {
-        add(&mut gradient[self.at[2]..][..self.channels], &sums[..self.channels]);
-        add(&mut gradient[self.at[3]..][..self.channels], &sums[self.channels..]);
+    fn home(&self) -> Range<usize> {
+        hull([self.at[2], self.at[3]].map(|at| at..at + self.channels))
+    }
+
+    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
+        add(gradient.at(self.at[2], self.channels), &sums[..self.channels]);
+        add(gradient.at(self.at[3], self.channels), &sums[self.channels..]);
     }
 
     fn planes(&self) -> usize {
         self.channels
     }
-}
-
-/// The sum of `a`, and of `a b`; sixteen partial sums, so that the machine adds side by side.
-#[inline(always)]
-pub(super) fn sum_and_dot(a: &[f32], b: &[f32]) -> (f32, f32) {
-    let (mut sums, mut dots) = ([0.0f32; 16], [0.0f32; 16]);
-    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
-        for i in 0..16 {
-            sums[i] += a[i];
-            dots[i] += a[i] * b[i];
-        }
-    }
-    (sums.iter().sum(), dots.iter().sum())
 }
 
 pub(super) fn add(to: &mut [f32], from: &[f32]) {

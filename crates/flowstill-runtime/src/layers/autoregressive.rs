@@ -6,11 +6,12 @@ use super::univariate::{columns, map};
 use super::{Layer, Purpose};
 use crate::architecture::{Activation, Autoregressive as Config};
 use crate::masks::hidden_degrees;
-use crate::places::Places;
+use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::made;
 use flowstill_kernels::planes::map::widest;
 use flowstill_kernels::univariate::Map;
+use std::ops::Range;
 
 /// A masked autoregressive layer.
 #[derive(Debug)]
@@ -242,7 +243,11 @@ impl Layer for Autoregressive {
         self.net.sums()
     }
 
-    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut [f32]) {
+    fn home(&self) -> Range<usize> {
+        self.net.home()
+    }
+
+    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
         self.net.finish(sums, gradient);
     }
 

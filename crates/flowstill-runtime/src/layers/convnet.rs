@@ -3,10 +3,11 @@
 use super::Purpose;
 use super::affine::add;
 use super::dense::{Dense, add_plane_sums};
-use crate::places::Places;
+use crate::places::{Places, Slots, hull};
 use crate::work::{LANES, Work};
 use flowstill_kernels::dense::End;
 use flowstill_kernels::windows::{WINDOW, gather, scatter};
+use std::ops::Range;
 
 /// `relu((patches W1 + b1) e^s1)`, `relu((h W2 + b2) e^s2)`, `fold(h W3 e^3s3) + b3 e^3s3`.
 ///
@@ -20,7 +21,7 @@ pub(super) struct ConvNet {
     last: Scaled,
 }
 
-/// Weights whose outputs are scaled by `exp(rate log_scale)`; the scale is multiplied into a copy of the weights.
+/// Weights whose outputs are scaled by `exp(rate log_scale)`, as they are packed.
 #[derive(Debug)]
 struct Scaled {
     dense: Dense,
@@ -32,8 +33,8 @@ struct Scaled {
     /// Outputs that have a scale of their own; columns repeat them.
     outputs: usize,
     rate: f32,
-    /// Weights, then biases, with the scale in them.
-    folded: Vec<f32>,
+    /// For every column.
+    scales: Vec<f32>,
 }
 
 impl Scaled {
@@ -50,6 +51,7 @@ impl Scaled {
         let (rows, columns) = (windows_in * inputs, windows_out * outputs);
         let weights = rows * columns;
         Some(Self {
+            // As if the weights stood alone, and a bias behind them for every column, so that one table of columns serves both.
             dense: Dense::new((0..rows).map(|row| row * columns).collect(), order, weights, None, 0),
             weight_at: places.find(&format!("{path}.weight"), weights)?,
             weights,
@@ -57,51 +59,52 @@ impl Scaled {
             log_scale_at: places.find(&format!("{path}.log_scale"), outputs)?,
             outputs,
             rate,
-            // Biases for every column, so that one table of columns serves both.
-            folded: vec![0.0; weights + columns],
+            scales: vec![1.0; columns],
         })
     }
 
     fn load(&mut self, values: &[f32], purpose: Purpose) {
         let log_scale = &values[self.log_scale_at..][..self.outputs];
-        let scales: Vec<f32> = log_scale.iter().map(|log| (self.rate * log).exp()).collect();
-        let (weights, biases) = self.folded.split_at_mut(self.weights);
-        let stored = values[self.weight_at..][..self.weights].chunks_exact(self.outputs);
-        for (to, from) in weights.chunks_exact_mut(self.outputs).zip(stored) {
-            to.iter_mut().zip(from).zip(&scales).for_each(|((to, from), scale)| *to = from * scale);
-        }
-        let stored = &values[self.bias_at..][..self.outputs];
-        for to in biases.chunks_exact_mut(self.outputs) {
-            to.iter_mut().zip(stored).zip(&scales).for_each(|((to, from), scale)| *to = from * scale);
-        }
-        self.dense.load(&self.folded, purpose);
+        self.scales.iter_mut().zip(log_scale.iter().cycle()).for_each(|(scale, log)| *scale = (self.rate * log).exp());
+        // For the moment only: a copy kept would be as large as all weights.
+        let mut folded = vec![0.0; self.weights + self.scales.len()];
+        let (weights, biases) = folded.split_at_mut(self.weights);
+        let n = self.outputs;
+        let scaled = |to: &mut [f32], from: &[f32]| {
+            to.iter_mut().zip(from).zip(&self.scales).for_each(|((to, from), scale)| *to = from * scale);
+        };
+        let stored = values[self.weight_at..][..self.weights].chunks_exact(n);
+        weights.chunks_exact_mut(n).zip(stored).for_each(|(to, from)| scaled(to, from));
+        biases.chunks_exact_mut(n).for_each(|to| scaled(to, &values[self.bias_at..][..n]));
+        self.dense.load(&folded, purpose);
     }
 
-    fn bias(&self) -> &[f32] {
-        &self.folded[self.weights..][..self.outputs]
+    fn home(&self) -> Range<usize> {
+        let n = self.outputs;
+        hull([
+            self.weight_at..self.weight_at + self.weights,
+            self.bias_at..self.bias_at + n,
+            self.log_scale_at..self.log_scale_at + n,
+        ])
     }
 
     /// From gradients of the scaled weights to those of the stored ones; biases of all columns of an output add up.
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut [f32]) {
-        let mut folded = vec![0.0; self.folded.len()];
-        self.dense.finish(sums, &mut folded);
+    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
         let n = self.outputs;
-        let scales: Vec<f32> = values[self.log_scale_at..][..n].iter().map(|log| (self.rate * log).exp()).collect();
+        // Before the scale, all columns of every input.
+        let mut folded = vec![0.0; self.weights + self.dense.outputs()];
+        self.dense.finish(sums, &mut Slots::new(&mut folded, 0));
         let mut of_scale = vec![0.0; n];
-        let both = folded.chunks_exact(n).zip(self.folded.chunks_exact(n)).enumerate();
-        for (row, (own, scaled)) in both {
-            let at = row * n;
-            for column in 0..n {
-                of_scale[column] += own[column] * scaled[column];
-                let to = match at < self.weights {
-                    true => self.weight_at + at + column,
-                    false => self.bias_at + column,
-                };
-                gradient[to] += own[column] * scales[column];
+        for (row, own) in folded.chunks_exact(n).enumerate() {
+            let at = if row * n < self.weights { self.weight_at + row * n } else { self.bias_at };
+            let rows = gradient.at(at, n).iter_mut().zip(own).zip(&values[at..at + n]);
+            for (((gradient, own), stored), (of_scale, scale)) in rows.zip(of_scale.iter_mut().zip(&self.scales)) {
+                *of_scale += own * (stored * scale);
+                *gradient += own * scale;
             }
         }
         of_scale.iter_mut().for_each(|sum| *sum *= self.rate);
-        add(&mut gradient[self.log_scale_at..][..n], &of_scale);
+        add(gradient.at(self.log_scale_at, n), &of_scale);
     }
 }
 
@@ -186,8 +189,8 @@ impl ConvNet {
         let lanes = work.lanes();
         let (input, rest) = block.split_at_mut(self.inputs * lanes);
         let (hidden, raw) = rest.split_at_mut(rest.len() - self.outputs * lanes);
-        for (plane, column) in raw.chunks_exact_mut(lanes).zip(self.raw_columns()) {
-            plane.fill(self.last.bias()[column]);
+        for (plane, bias) in raw.chunks_exact_mut(lanes).zip(self.last.dense.bias()) {
+            plane.fill(*bias);
         }
         let each = self.band(work);
         let widest = self.bands(work, each).map(|band| band.lanes).max().unwrap_or(0);
@@ -220,11 +223,6 @@ impl ConvNet {
     fn hidden_of<'a>(&self, band: &Band, hidden: &'a mut [f32]) -> (&'a mut [f32], &'a mut [f32]) {
         let [one, two] = [0, 1].map(|layer: usize| self.hidden[layer].outputs);
         hidden[(one + two) * band.first..][..(one + two) * band.lanes].split_at_mut(one * band.lanes)
-    }
-
-    /// The stored output channel of each raw plane.
-    fn raw_columns(&self) -> impl Iterator<Item = usize> + '_ {
-        self.last.dense.columns()[..self.outputs].iter().copied()
     }
 
     pub(super) fn sums(&self) -> usize {
@@ -281,7 +279,11 @@ impl ConvNet {
         work.give(wide);
     }
 
-    pub(super) fn finish(&self, values: &[f32], mut sums: &[f32], gradient: &mut [f32]) {
+    pub(super) fn home(&self) -> Range<usize> {
+        hull(self.hidden.iter().chain([&self.last]).map(Scaled::home))
+    }
+
+    pub(super) fn finish(&self, values: &[f32], mut sums: &[f32], gradient: &mut Slots<'_>) {
         for layer in self.hidden.iter().chain([&self.last]) {
             let (own, rest) = sums.split_at(layer.dense.sums());
             layer.finish(values, own, gradient);

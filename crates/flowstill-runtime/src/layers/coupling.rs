@@ -6,10 +6,11 @@ use super::net::Net;
 use super::univariate::{columns, map};
 use super::{Layer, Purpose};
 use crate::architecture::{Activation, Conditioner, Coupling as Config};
-use crate::places::Places;
+use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::planes::map::widest;
 use flowstill_kernels::univariate::Map;
+use std::ops::Range;
 
 /// A coupling over channels.
 #[derive(Debug)]
@@ -189,7 +190,14 @@ impl Layer for Coupling {
         }
     }
 
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut [f32]) {
+    fn home(&self) -> Range<usize> {
+        match &self.net {
+            Conditions::Rows(net) => net.home(),
+            Conditions::Conv(net) => net.home(),
+        }
+    }
+
+    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
         match &self.net {
             Conditions::Rows(net) => net.finish(sums, gradient),
             Conditions::Conv(net) => net.finish(values, sums, gradient),

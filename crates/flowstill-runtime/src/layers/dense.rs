@@ -2,7 +2,10 @@
 
 use super::Purpose;
 use super::affine::add;
+use crate::places::{Slots, hull};
 use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
+use flowstill_kernels::elementwise::sum;
+use std::ops::Range;
 
 /// From stored weights, `weight[input][output]` and a bias, to products of planes.
 ///
@@ -48,9 +51,9 @@ impl Dense {
         self.columns.len()
     }
 
-    /// The stored column of each output.
-    pub(super) fn columns(&self) -> &[usize] {
-        &self.columns
+    /// The bias of each output.
+    pub(super) fn bias(&self) -> &[f32] {
+        &self.bias
     }
 
     pub(super) fn load(&mut self, values: &[f32], purpose: Purpose) {
@@ -104,36 +107,37 @@ impl Dense {
         add_weight_gradient(gradient, input, lanes, |n| self.limits[n], weights);
     }
 
+    /// Where the stored weights lie.
+    pub(super) fn home(&self) -> Range<usize> {
+        let end = self.columns.iter().max().map_or(0, |last| last + 1);
+        hull(self.rows.iter().chain([&self.bias_at]).map(|row| *row..row + end))
+    }
+
     /// Add the sums to the gradient of the stored weights.
-    pub(super) fn finish(&self, sums: &[f32], gradient: &mut [f32]) {
+    pub(super) fn finish(&self, sums: &[f32], gradient: &mut Slots<'_>) {
+        let end = self.columns.iter().max().map_or(0, |last| last + 1);
         let (weights, biases) = sums.split_at(self.outputs() * self.inputs());
         let straight = self.columns.iter().enumerate().all(|(n, column)| n == *column);
         for (k, (sums, row)) in weights.chunks_exact(self.outputs().max(1)).zip(&self.rows).enumerate() {
             // The outputs that see this input come last.
             let first = self.limits.partition_point(|limit| *limit <= k);
+            let gradient = gradient.at(*row, end);
             if straight {
-                add(&mut gradient[row + first..row + sums.len()], &sums[first..]);
+                add(&mut gradient[first..], &sums[first..]);
             } else {
                 for (sum, column) in sums[first..].iter().zip(&self.columns[first..]) {
-                    gradient[row + column] += sum;
+                    gradient[*column] += sum;
                 }
             }
         }
+        let gradient = gradient.at(self.bias_at, end);
         for (bias, column) in biases.iter().zip(&self.columns) {
-            gradient[self.bias_at + column] += bias;
+            gradient[*column] += bias;
         }
     }
 }
 
 /// Add the sum of each plane.
 pub(super) fn add_plane_sums(planes: &[f32], lanes: usize, sums: &mut [f32]) {
-    flowstill_kernels::elementwise::widest(|| {
-        for (plane, sum) in planes.chunks_exact(lanes).zip(sums) {
-            let mut partial = [0.0f32; 16];
-            for values in plane.chunks_exact(16) {
-                (0..16).for_each(|i| partial[i] += values[i]);
-            }
-            *sum += partial.iter().sum::<f32>();
-        }
-    });
+    planes.chunks_exact(lanes).zip(sums).for_each(|(plane, to)| *to += sum(plane));
 }

@@ -4,9 +4,10 @@ use super::affine::add;
 use super::dense::add_plane_sums;
 use super::{Layer, Purpose};
 use crate::matrix::inverse_and_log_det;
-use crate::places::Places;
+use crate::places::{Places, Slots, hull};
 use crate::work::{Tape, Work};
 use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
+use std::ops::Range;
 
 /// `z = W x + b`.
 #[derive(Debug)]
@@ -197,17 +198,29 @@ impl Layer for Linear {
         self.channels * (self.channels + 1) + 1
     }
 
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut [f32]) {
+    fn home(&self) -> Range<usize> {
+        let (n, square) = (self.channels, self.channels * self.channels);
+        let bias = self.bias_at..self.bias_at + n;
+        match self.form {
+            Form::Whole { weight_at } => hull([bias, weight_at..weight_at + square]),
+            Form::Factors { lower_at, upper_at, log_s_at, .. } => {
+                hull([bias, lower_at..lower_at + square, upper_at..upper_at + square, log_s_at..log_s_at + n])
+            }
+        }
+    }
+
+    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
         let n = self.channels;
         let (weights, rest) = sums.split_at(n * n);
-        add(&mut gradient[self.bias_at..][..n], &rest[..n]);
+        add(gradient.at(self.bias_at, n), &rest[..n]);
         let of_log_det = rest[n];
         match self.form {
             Form::Whole { weight_at } => {
+                let gradient = gradient.at(weight_at, n * n);
                 for i in 0..n {
                     for j in 0..n {
                         let own = weights[j * n + i] + of_log_det * self.inverse[j * n + i] as f32;
-                        gradient[weight_at + i * n + j] += own;
+                        gradient[i * n + j] += own;
                     }
                 }
             }
@@ -218,13 +231,13 @@ impl Layer for Linear {
                 for i in 0..n {
                     for j in 0..i {
                         let sum: f32 = (j..n).map(|k| of(i, k) * upper[j * n + k]).sum();
-                        gradient[lower_at + i * n + j] += sum;
+                        gradient.at(lower_at, n * n)[i * n + j] += sum;
                     }
                     for j in i..n {
                         let sum: f32 = (i..n).map(|k| lower[k * n + i] * of(k, j)).sum();
                         match i == j {
-                            true => gradient[log_s_at + i] += sum * upper[i * n + i] + of_log_det,
-                            false => gradient[upper_at + i * n + j] += sum,
+                            true => gradient.at(log_s_at, n)[i] += sum * upper[i * n + i] + of_log_det,
+                            false => gradient.at(upper_at, n * n)[i * n + j] += sum,
                         }
                     }
                 }

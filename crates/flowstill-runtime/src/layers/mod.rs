@@ -21,8 +21,10 @@ pub(crate) use split::Split;
 pub(crate) use squeeze::Squeeze;
 pub(crate) use univariate::map;
 
+use crate::places::Slots;
 use crate::work::{Tape, Work};
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// What a program is loaded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +66,13 @@ pub(crate) trait Layer: Debug + Send + Sync {
         0
     }
 
-    /// Add the gradients of the weights to `gradient`, which lies as `values` does.
-    fn finish(&self, _values: &[f32], _sums: &[f32], _gradient: &mut [f32]) {}
+    /// Where the weights lie that have gradients, the first to the last.
+    fn home(&self) -> Range<usize> {
+        0..0
+    }
+
+    /// Add the gradients of the weights to `gradient`, which holds its [`home`](Layer::home) at least of a vector that lies as `values` does.
+    fn finish(&self, _values: &[f32], _sums: &[f32], _gradient: &mut Slots<'_>) {}
 
     /// Values that `forward` pushes per lane of a tile, at most: what tiles are cut by.
     fn planes(&self) -> usize;

@@ -3,9 +3,11 @@
 use super::Purpose;
 use super::dense::Dense;
 use crate::architecture::Activation;
+use crate::places::{Slots, hull};
 use crate::work::Work;
 use flowstill_kernels::dense::End;
 use flowstill_kernels::{activations, elementwise};
+use std::ops::Range;
 
 /// Layers with a nonlinearity between them.
 ///
@@ -247,7 +249,11 @@ impl Net {
     }
 
     /// Add the sums to the gradient of the stored weights.
-    pub(super) fn finish(&self, mut sums: &[f32], gradient: &mut [f32]) {
+    pub(super) fn home(&self) -> Range<usize> {
+        hull(self.layers.iter().map(Dense::home))
+    }
+
+    pub(super) fn finish(&self, mut sums: &[f32], gradient: &mut Slots<'_>) {
         for layer in &self.layers {
             let (own, rest) = sums.split_at(layer.sums());
             layer.finish(own, gradient);

@@ -4,10 +4,11 @@ use super::convnet::ConvNet;
 use super::univariate::log_scale;
 use super::{Layer, Purpose};
 use crate::architecture::{Split as Config, SplitPrior};
-use crate::places::Places;
+use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::planes::map::widest;
 use flowstill_kernels::univariate::Map;
+use std::ops::Range;
 
 /// What leaves is `(x + t) exp(s)` with `t` and `s` from what stays, or `x` itself.
 ///
@@ -137,7 +138,11 @@ impl Layer for Split {
         self.prior.as_ref().map_or(0, |(net, _)| net.sums())
     }
 
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut [f32]) {
+    fn home(&self) -> Range<usize> {
+        self.prior.as_ref().map_or(0..0, |(net, _)| net.home())
+    }
+
+    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
         if let Some((net, _)) = &self.prior {
             net.finish(values, sums, gradient);
         }

@@ -8,7 +8,8 @@ use crate::flows::{Flow, Memory};
 use crate::param::{Param, Parameters, Role};
 use burn::tensor::Tensor;
 use flowstill_runtime::architecture::Architecture;
-use flowstill_runtime::{Encoded, Places, Program, Purpose, Source};
+use flowstill_runtime::{Encoded, Gradients, Places, Program, Purpose, Source};
+use rayon::prelude::*;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// A flow's programs: none where it has a layer that is not compiled. Clones of a flow share them.
@@ -21,7 +22,8 @@ struct Plan {
     places: Places,
     /// Values that an optimiser moves; they come first in the joined vector, then the saved rest.
     trainable: usize,
-    spare: Mutex<Vec<Program>>,
+    /// Programs that wait, each with the vector that it was loaded from last.
+    spare: Mutex<Vec<(Program, Vec<f32>)>>,
 }
 
 /// A program that goes back to its plan.
@@ -64,7 +66,7 @@ impl Drop for Lease {
         if let (Some(program), Some(plan)) = (self.program.take(), self.programs.plan())
             && let Ok(mut spare) = plan.spare.lock()
         {
-            spare.push(program);
+            spare.push((program, std::mem::take(&mut self.values)));
         }
     }
 }
@@ -105,7 +107,7 @@ impl Programs {
             let places = Places::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
             let first = Program::new(&architecture, &places).ok()?;
             let trainable = flow.parameter_count();
-            Some(Plan { architecture, places, trainable, spare: Mutex::new(vec![first]) })
+            Some(Plan { architecture, places, trainable, spare: Mutex::new(vec![(first, Vec::new())]) })
         };
         self.0.get_or_init(make).as_ref()
     }
@@ -113,7 +115,11 @@ impl Programs {
     /// A program with the flow's present weights; `None` unless they are f32 on the CPU.
     fn lease(&self, flow: &Flow, purpose: Purpose) -> Option<Lease> {
         let plan = self.compile(flow)?;
-        let mut values = Vec::with_capacity(plan.places.len());
+        let spare = plan.spare.lock().ok()?.pop();
+        let fresh = || Some((Program::new(&plan.architecture, &plan.places).ok()?, Vec::new()));
+        let (mut program, mut values) = spare.or_else(fresh)?;
+        values.clear();
+        values.reserve_exact(plan.places.len());
         if let Some(leaf) = flow.joined() {
             values.extend_from_slice(Host::read(leaf.clone())?.values());
         }
@@ -121,8 +127,6 @@ impl Programs {
         for (_, param) in joined(flow).filter(|(_, param)| here(param)) {
             values.extend_from_slice(Host::read(param.flat().clone())?.values());
         }
-        let spare = plan.spare.lock().ok()?.pop();
-        let mut program = spare.or_else(|| Program::new(&plan.architecture, &plan.places).ok())?;
         program.load(&values, purpose);
         Some(Lease { programs: self.clone(), program: Some(program), values, purpose })
     }
@@ -264,15 +268,20 @@ pub(crate) fn log_prob(
     let lease = programs.lease(flow, Purpose { forward: true, backward: true, inverse: false })?;
     let trainable = programs.plan()?.trainable;
     let (log_prob, gradients) = lease.program().log_prob_with_gradients(&lease.values, data.values(), &context);
+    // For the first way back, which scales them where they lie.
+    let ready = Mutex::new(Some(gradients));
     let pullback = move |gradient: Tensor<1>| {
         let gradient = Host::read(gradient).expect("a gradient has the type and the device of its value");
         let of_each = gradient.values();
         let first = of_each[0];
-        let dimensions = gradients.x.len() / of_each.len();
-        let rows = gradients.x.chunks_exact(dimensions).zip(of_each);
-        let of_x: Vec<f32> = rows.flat_map(|(row, g)| row.iter().map(move |value| value * g)).collect();
-        let of_values: Vec<f32> = if of_each.iter().all(|g| *g == first) {
-            gradients.values[..trainable].iter().map(|value| value * first).collect()
+        let ready = ready.lock().ok().and_then(|mut ready| ready.take());
+        let [of_x, of_values] = if let Some(ready) = ready.filter(|_| of_each.iter().all(|g| *g == first)) {
+            let Gradients { mut x, mut values } = ready;
+            values.truncate(trainable);
+            for part in [&mut x, &mut values] {
+                part.par_chunks_mut(1 << 16).for_each(|part| part.iter_mut().for_each(|value| *value *= first));
+            }
+            [x, values]
         } else {
             let program = lease.program();
             let mut of_output = program.forward(data.values(), &context, &[]);
@@ -284,9 +293,9 @@ pub(crate) fn log_prob(
             }
             of_output.log_det.copy_from_slice(of_each);
             let source = Source::Data(data.values());
-            let mut of_values = program.backward(&lease.values, &context, &[], source, &of_output).values;
-            of_values.truncate(trainable);
-            of_values
+            let Gradients { x, mut values } = program.backward(&lease.values, &context, &[], source, &of_output);
+            values.truncate(trainable);
+            [x, values]
         };
         let count = of_x.len();
         [from_host(of_x, [count]), from_host(of_values, [trainable])]

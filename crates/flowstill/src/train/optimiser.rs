@@ -88,7 +88,7 @@ impl Optimiser {
     ) -> Option<Updated> {
         let read = |tensor: &Tensor<1>| Some(Host::read(tensor.clone())?.values().to_vec());
         let gradient = Host::read(gradient.clone())?;
-        let mut weights = read(weights)?;
+        let before = Host::read(weights.clone())?;
         let mut average = match ema {
             Some((ema, decay)) => Some((read(ema)?, *decay as f32)),
             None => None,
@@ -116,8 +116,9 @@ impl Optimiser {
         };
         let Moments::Host(first, second) = &mut self.moments else { return None };
         let into = average.as_mut().map(|(values, decay)| (values.as_mut_slice(), *decay));
-        optimiser::update(&rule, &mut weights, gradient.values(), first, second, into);
-        let length = weights.len();
+        let length = before.values().len();
+        let mut weights = vec![0.0; length];
+        optimiser::update(&rule, before.values(), gradient.values(), &mut weights, first, second, into);
         let ema = average.map(|(values, _)| from_host(values, [length]));
         Some(Updated { weights: from_host(weights, [length]), ema })
     }
