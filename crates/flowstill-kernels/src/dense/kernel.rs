@@ -169,20 +169,24 @@ impl Apply<'_> {
         here: usize,
         first: usize,
     ) -> [[S::f32s; V]; UNITS] {
-        // Not filled up with zeros first: that would be a call.
-        let mut sums = match self.start {
-            Start::Bias(bias) | Start::OutputAndBias(bias) => {
-                let bias = &bias[begin..begin + here];
-                std::array::from_fn(|u| [simd.splat_f32s(bias.get(u).copied().unwrap_or(0.0)); V])
+        // Loops of known lengths, here and in `finish`, or the sums would not stay in registers.
+        let mut sums = [[simd.splat_f32s(0.0); V]; UNITS];
+        if let Start::Bias(bias) | Start::OutputAndBias(bias) = self.start {
+            let bias = &bias[begin..begin + here];
+            for u in 0..UNITS {
+                if u < here {
+                    sums[u] = [simd.splat_f32s(bias[u]); V];
+                }
             }
-            Start::Zero | Start::Output => std::array::from_fn(|_| std::array::from_fn(|_| simd.splat_f32s(0.0))),
-        };
+        }
         if let Start::Output | Start::OutputAndBias(_) = self.start {
-            for (unit, sums) in sums.iter_mut().enumerate().take(here) {
-                let at = (begin + unit) * self.lanes + first;
-                let (before, _) = S::as_simd_f32s(&self.out[at..at + V * S::F32_LANES]);
-                for (sum, before) in sums.iter_mut().zip(before) {
-                    *sum = simd.add_f32s(*sum, *before);
+            for u in 0..UNITS {
+                if u < here {
+                    let at = (begin + u) * self.lanes + first;
+                    let (before, _) = S::as_simd_f32s(&self.out[at..at + V * S::F32_LANES]);
+                    for v in 0..V {
+                        sums[u][v] = simd.add_f32s(sums[u][v], before[v]);
+                    }
                 }
             }
         }
@@ -199,21 +203,25 @@ impl Apply<'_> {
         sums: &[[S::f32s; V]; UNITS],
     ) {
         let zero = simd.splat_f32s(0.0);
-        for (unit, sums) in sums.iter().enumerate().take(here) {
-            let at = (begin + unit) * self.lanes + first;
+        for u in 0..UNITS {
+            if u >= here {
+                continue;
+            }
+            let at = (begin + u) * self.lanes + first;
             let span = at..at + V * S::F32_LANES;
             let (out, _) = S::as_mut_simd_f32s(&mut self.out[span.clone()]);
+            let (out, sums) = (&mut out[..V], &sums[u]);
             match self.end {
                 End::Plain => out.copy_from_slice(sums),
                 End::Relu => {
-                    for (out, sum) in out.iter_mut().zip(sums) {
-                        *out = simd.select_f32s(simd.less_than_f32s(*sum, zero), zero, *sum);
+                    for v in 0..V {
+                        out[v] = simd.select_f32s(simd.less_than_f32s(sums[v], zero), zero, sums[v]);
                     }
                 }
                 End::Gate(gate) => {
                     let (gate, _) = S::as_simd_f32s(&gate[span]);
-                    for ((out, sum), gate) in out.iter_mut().zip(sums).zip(gate) {
-                        *out = simd.select_f32s(simd.less_than_f32s(zero, *gate), *sum, zero);
+                    for v in 0..V {
+                        out[v] = simd.select_f32s(simd.less_than_f32s(zero, gate[v]), sums[v], zero);
                     }
                 }
             }

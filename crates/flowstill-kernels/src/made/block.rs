@@ -81,11 +81,13 @@ fn lanes_of<S: Simd, const U: usize, const V: usize>(
     first: usize,
     out: &mut [f32],
 ) -> usize {
+    // Loops of known lengths, here and below, or the sums would not stay in registers.
     let end = first + V * S::F32_LANES;
-    let mut sums: [[S::f32s; V]; U] = std::array::from_fn(|u| {
+    let mut sums = [[simd.splat_f32s(0.0); V]; U];
+    for u in 0..U {
         let (before, _) = S::as_simd_f32s(&out[u * lanes + first..u * lanes + end]);
-        std::array::from_fn(|v| before[v])
-    });
+        sums[u][..V].copy_from_slice(&before[..V]);
+    }
     let (weights, _) = weights.as_chunks::<U>();
     for (weights, plane) in weights.iter().zip(input.chunks_exact(lanes)) {
         let (values, _) = S::as_simd_f32s(&plane[first..end]);

@@ -335,10 +335,16 @@ impl Tile<'_> {
                 stream[span.clone()].copy_from_slice(sums);
             }
             let out = &mut rest[0][span];
-            out.copy_from_slice(sums);
             // As in Neural Spline Flows, nothing bends between the last block and the last layer.
-            if !(self.inverse.residual && index + 1 == run.hidden.len()) {
-                self.inverse.activation.apply(out);
+            let bends = !(self.inverse.residual && index + 1 == run.hidden.len());
+            match self.inverse.activation {
+                Activation::Relu if bends => relu(simd, sums, out),
+                activation => {
+                    out.copy_from_slice(sums);
+                    if bends {
+                        activation.apply(out);
+                    }
+                }
             }
         }
     }
@@ -360,6 +366,16 @@ impl Tile<'_> {
         };
         // Compiled once, and called: the spline is long.
         widest::inverse(self.inverse.map, &self.z[span.clone()], raw, &mut self.x[span], slopes);
+    }
+}
+
+/// `max(0, x)`; NaN stays NaN.
+#[inline(always)]
+fn relu<S: Simd>(simd: S, x: &[f32], out: &mut [f32]) {
+    let zero = simd.splat_f32s(0.0);
+    let (x, out) = (S::as_simd_f32s(x).0, S::as_mut_simd_f32s(out).0);
+    for (x, out) in x.iter().zip(out) {
+        *out = simd.select_f32s(simd.less_than_f32s(*x, zero), zero, *x);
     }
 }
 
