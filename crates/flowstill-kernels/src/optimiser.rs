@@ -76,8 +76,8 @@ impl WithSimd for Squares<'_> {
     }
 }
 
-/// One step from the weights `before` against `gradient` to `weights`; `first` and `second` are the moments (the second the infinity norm in Adamax), and
-/// all are `[values]`. `ema` is running averages of the new weights, `[values]`, with their decay.
+/// One step from the weights `before`; `weights` holds the gradient, and the new weights afterwards; `first` and `second` are the moments (the second the
+/// infinity norm in Adamax), and all are `[values]`. `ema` is running averages of the new weights, `[values]`, with their decay.
 ///
 /// ```text
 /// g       = gradient * gradient_scale (+ before * weight_decay, not with AdamW)
@@ -94,18 +94,17 @@ impl WithSimd for Squares<'_> {
 pub fn update(
     rule: &Rule,
     before: &[f32],
-    gradient: &[f32],
     weights: &mut [f32],
     first: &mut [f32],
     second: &mut [f32],
     ema: Option<(&mut [f32], f32)>,
 ) {
     let n = weights.len();
-    assert!(before.len() == n && gradient.len() == n && first.len() == n && second.len() == n, "lengths of an update");
-    let chunks = weights.par_chunks_mut(CHUNK).zip(before.par_chunks(CHUNK)).zip(gradient.par_chunks(CHUNK));
+    assert!(before.len() == n && first.len() == n && second.len() == n, "lengths of an update");
+    let chunks = weights.par_chunks_mut(CHUNK).zip(before.par_chunks(CHUNK));
     let chunks = chunks.zip(first.par_chunks_mut(CHUNK)).zip(second.par_chunks_mut(CHUNK));
-    let step = |((((weights, before), gradient), first), second), ema| {
-        Arch::new().dispatch(Step { rule, before, weights, gradient, first, second, ema });
+    let step = |(((weights, before), first), second), ema| {
+        Arch::new().dispatch(Step { rule, before, weights, first, second, ema });
     };
     match ema {
         None => chunks.for_each(|chunk| step(chunk, None)),
@@ -121,7 +120,6 @@ struct Step<'a> {
     rule: &'a Rule,
     before: &'a [f32],
     weights: &'a mut [f32],
-    gradient: &'a [f32],
     first: &'a mut [f32],
     second: &'a mut [f32],
     ema: Option<(&'a mut [f32], f32)>,
@@ -132,11 +130,10 @@ impl WithSimd for Step<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Step { rule, before, weights, gradient, first, second, ema } = self;
+        let Step { rule, before, weights, first, second, ema } = self;
         let whole = weights.len() - weights.len() % S::F32_LANES;
         let (weights, last_weights) = weights.split_at_mut(whole);
         let (before, last_before) = before.split_at(whole);
-        let (gradient, last_gradient) = gradient.split_at(whole);
         let (first, last_first) = first.split_at_mut(whole);
         let (second, last_second) = second.split_at_mut(whole);
         let (ema, last_ema) = match ema {
@@ -146,9 +143,9 @@ impl WithSimd for Step<'_> {
                 (Some((ema, decay)), Some((last, decay)))
             }
         };
-        run(simd, rule, [before, gradient], weights, first, second, ema);
+        run(simd, rule, before, weights, first, second, ema);
         // Nothing is fused, so a value's bits do not depend on where it stands.
-        run(Scalar::new(), rule, [last_before, last_gradient], last_weights, last_first, last_second, last_ema);
+        run(Scalar::new(), rule, last_before, last_weights, last_first, last_second, last_ema);
     }
 }
 
@@ -156,16 +153,16 @@ impl WithSimd for Step<'_> {
 fn run<S: Simd>(
     simd: S,
     rule: &Rule,
-    [before, gradient]: [&[f32]; 2],
+    before: &[f32],
     weights: &mut [f32],
     first: &mut [f32],
     second: &mut [f32],
     ema: Option<(&mut [f32], f32)>,
 ) {
     match rule.kind {
-        Kind::Adam => run_kind::<S, false, false>(simd, rule, [before, gradient], weights, first, second, ema),
-        Kind::AdamW => run_kind::<S, true, false>(simd, rule, [before, gradient], weights, first, second, ema),
-        Kind::Adamax => run_kind::<S, false, true>(simd, rule, [before, gradient], weights, first, second, ema),
+        Kind::Adam => run_kind::<S, false, false>(simd, rule, before, weights, first, second, ema),
+        Kind::AdamW => run_kind::<S, true, false>(simd, rule, before, weights, first, second, ema),
+        Kind::Adamax => run_kind::<S, false, true>(simd, rule, before, weights, first, second, ema),
     }
 }
 
@@ -173,7 +170,7 @@ fn run<S: Simd>(
 fn run_kind<S: Simd, const DECOUPLED: bool, const INFINITY: bool>(
     simd: S,
     rule: &Rule,
-    [before, gradient]: [&[f32]; 2],
+    before: &[f32],
     weights: &mut [f32],
     first: &mut [f32],
     second: &mut [f32],
@@ -187,9 +184,9 @@ fn run_kind<S: Simd, const DECOUPLED: bool, const INFINITY: bool>(
     let weights = S::as_mut_simd_f32s(weights).0;
     let (first, second) = (S::as_mut_simd_f32s(first).0, S::as_mut_simd_f32s(second).0);
     let wide = |value: S::f32s| Wide::new(simd, value);
-    let values = S::as_simd_f32s(before).0.iter().zip(S::as_simd_f32s(gradient).0);
-    for (((weight, (before, gradient)), first), second) in weights.iter_mut().zip(values).zip(first).zip(second) {
-        let (mut w, mut g) = (wide(*before), wide(*gradient) * scale);
+    let before = S::as_simd_f32s(before).0;
+    for (((weight, before), first), second) in weights.iter_mut().zip(before).zip(first).zip(second) {
+        let (mut w, mut g) = (wide(*before), wide(*weight) * scale);
         if DECOUPLED {
             w = w * shrink;
         } else if rule.weight_decay != 0.0 {

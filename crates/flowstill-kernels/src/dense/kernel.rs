@@ -173,19 +173,19 @@ impl Apply<'_> {
         let mut sums = [[simd.splat_f32s(0.0); V]; UNITS];
         if let Start::Bias(bias) | Start::OutputAndBias(bias) = self.start {
             let bias = &bias[begin..begin + here];
-            for u in 0..UNITS {
+            for (u, sums) in sums.iter_mut().enumerate() {
                 if u < here {
-                    sums[u] = [simd.splat_f32s(bias[u]); V];
+                    *sums = [simd.splat_f32s(bias[u]); V];
                 }
             }
         }
         if let Start::Output | Start::OutputAndBias(_) = self.start {
-            for u in 0..UNITS {
+            for (u, sums) in sums.iter_mut().enumerate() {
                 if u < here {
                     let at = (begin + u) * self.lanes + first;
                     let (before, _) = S::as_simd_f32s(&self.out[at..at + V * S::F32_LANES]);
-                    for v in 0..V {
-                        sums[u][v] = simd.add_f32s(sums[u][v], before[v]);
+                    for (sum, before) in sums.iter_mut().zip(&before[..V]) {
+                        *sum = simd.add_f32s(*sum, *before);
                     }
                 }
             }
@@ -203,25 +203,25 @@ impl Apply<'_> {
         sums: &[[S::f32s; V]; UNITS],
     ) {
         let zero = simd.splat_f32s(0.0);
-        for u in 0..UNITS {
+        for (u, sums) in sums.iter().enumerate() {
             if u >= here {
                 continue;
             }
             let at = (begin + u) * self.lanes + first;
             let span = at..at + V * S::F32_LANES;
             let (out, _) = S::as_mut_simd_f32s(&mut self.out[span.clone()]);
-            let (out, sums) = (&mut out[..V], &sums[u]);
+            let out = &mut out[..V];
             match self.end {
                 End::Plain => out.copy_from_slice(sums),
                 End::Relu => {
-                    for v in 0..V {
-                        out[v] = simd.select_f32s(simd.less_than_f32s(sums[v], zero), zero, sums[v]);
+                    for (out, sum) in out.iter_mut().zip(sums) {
+                        *out = simd.select_f32s(simd.less_than_f32s(*sum, zero), zero, *sum);
                     }
                 }
                 End::Gate(gate) => {
                     let (gate, _) = S::as_simd_f32s(&gate[span]);
-                    for v in 0..V {
-                        out[v] = simd.select_f32s(simd.less_than_f32s(zero, gate[v]), sums[v], zero);
+                    for ((out, sum), gate) in out.iter_mut().zip(sums).zip(&gate[..V]) {
+                        *out = simd.select_f32s(simd.less_than_f32s(zero, *gate), *sum, zero);
                     }
                 }
             }

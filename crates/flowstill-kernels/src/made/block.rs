@@ -84,9 +84,9 @@ fn lanes_of<S: Simd, const U: usize, const V: usize>(
     // Loops of known lengths, here and below, or the sums would not stay in registers.
     let end = first + V * S::F32_LANES;
     let mut sums = [[simd.splat_f32s(0.0); V]; U];
-    for u in 0..U {
+    for (u, sums) in sums.iter_mut().enumerate() {
         let (before, _) = S::as_simd_f32s(&out[u * lanes + first..u * lanes + end]);
-        sums[u][..V].copy_from_slice(&before[..V]);
+        sums.copy_from_slice(&before[..V]);
     }
     let (weights, _) = weights.as_chunks::<U>();
     for (weights, plane) in weights.iter().zip(input.chunks_exact(lanes)) {
@@ -97,9 +97,9 @@ fn lanes_of<S: Simd, const U: usize, const V: usize>(
             std::array::from_fn(|v| simd.mul_add_e_f32s(weight, values[v], sums[u][v]))
         });
     }
-    for u in 0..U {
+    for (u, sums) in sums.iter().enumerate() {
         let (out, _) = S::as_mut_simd_f32s(&mut out[u * lanes + first..u * lanes + end]);
-        out[..V].copy_from_slice(&sums[u][..V]);
+        out[..V].copy_from_slice(sums);
     }
     V
 }

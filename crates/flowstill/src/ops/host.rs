@@ -23,6 +23,13 @@ impl Host {
     }
 }
 
+impl Host {
+    /// The numbers as a vector of the caller's own; nothing is copied if nobody else holds the tensor.
+    pub fn into_values(self) -> Vec<f32> {
+        self.0.into_data().try_into_vec().expect("checked to be f32")
+    }
+}
+
 /// A tensor on the CPU device, off the tape.
 pub fn from_host<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())

@@ -61,9 +61,9 @@ impl Optimiser {
         ema: Option<(Tensor<1>, f64)>,
     ) -> Updated {
         self.updates += 1;
-        match self.update_on_host(&weights, &gradient, scale, fraction, &ema) {
-            Some(updated) => updated,
-            None => {
+        match self.on_host(&weights, &gradient, &ema) {
+            true => self.update_on_host(weights, gradient, scale, fraction, ema),
+            false => {
                 let gradient = if scale == 1.0 { gradient } else { gradient * scale };
                 let weights = self.update_plain(weights, gradient, fraction);
                 let ema = ema.map(|(ema, decay)| ema * decay + weights.clone() * (1.0 - decay));
@@ -77,25 +77,32 @@ impl Optimiser {
         [self.config.beta1, self.config.beta2].map(|beta| 1.0 - beta.powi(updates))
     }
 
-    /// By the kernel, in one pass; `None` unless all numbers are f32 on the CPU.
+    /// Whether all numbers are f32 on the CPU.
+    fn on_host(&self, weights: &Tensor<1>, gradient: &Tensor<1>, ema: &Option<(Tensor<1>, f64)>) -> bool {
+        let here = |tensor: &Tensor<1>| Host::read(tensor.clone()).is_some();
+        let moments = match &self.moments {
+            Moments::Host(..) => true,
+            Moments::Tensors(both) => both.iter().all(here),
+        };
+        moments && here(weights) && here(gradient) && ema.as_ref().is_none_or(|(ema, _)| here(ema))
+    }
+
+    /// By the kernel, in one pass; what nobody else holds is changed where it lies.
     fn update_on_host(
         &mut self,
-        weights: &Tensor<1>,
-        gradient: &Tensor<1>,
+        weights: Tensor<1>,
+        gradient: Tensor<1>,
         scale: f64,
         fraction: f64,
-        ema: &Option<(Tensor<1>, f64)>,
-    ) -> Option<Updated> {
-        let read = |tensor: &Tensor<1>| Some(Host::read(tensor.clone())?.values().to_vec());
-        let gradient = Host::read(gradient.clone())?;
-        let before = Host::read(weights.clone())?;
-        let mut average = match ema {
-            Some((ema, decay)) => Some((read(ema)?, *decay as f32)),
-            None => None,
-        };
+        ema: Option<(Tensor<1>, f64)>,
+    ) -> Updated {
+        let read = |tensor: Tensor<1>| Host::read(tensor).expect("checked to be here");
+        let before = read(weights);
+        let mut weights = read(gradient).into_values();
+        let mut average = ema.map(|(ema, decay)| (read(ema).into_values(), decay as f32));
         if let Moments::Tensors(both) = &self.moments {
-            let [first, second] = &**both;
-            self.moments = Moments::Host(read(first)?, read(second)?);
+            let [first, second] = (**both).clone().map(|moment| read(moment).into_values());
+            self.moments = Moments::Host(first, second);
         }
         let [correction1, correction2] = self.corrections();
         let OptimiserConfig { kind, rate, beta1, beta2, epsilon, weight_decay } = self.config;
@@ -114,13 +121,13 @@ impl Optimiser {
             correction2,
             gradient_scale: scale,
         };
-        let Moments::Host(first, second) = &mut self.moments else { return None };
         let into = average.as_mut().map(|(values, decay)| (values.as_mut_slice(), *decay));
-        let length = before.values().len();
-        let mut weights = vec![0.0; length];
-        optimiser::update(&rule, before.values(), gradient.values(), &mut weights, first, second, into);
+        let length = weights.len();
+        if let Moments::Host(first, second) = &mut self.moments {
+            optimiser::update(&rule, before.values(), &mut weights, first, second, into);
+        }
         let ema = average.map(|(values, _)| from_host(values, [length]));
-        Some(Updated { weights: from_host(weights, [length]), ema })
+        Updated { weights: from_host(weights, [length]), ema }
     }
 
     /// As tensor operations, for any device: the twin that the kernel is held to.
