@@ -8,7 +8,6 @@ use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
 use flowstill_kernels::made::{Activation, Inverse, Layer};
 use flowstill_kernels::optimiser::{Kind, Rule, update};
 use flowstill_kernels::planes::map::widest;
-use flowstill_kernels::product::{Matrix, multiply};
 use flowstill_kernels::univariate::{LogScale, Map};
 use flowstill_kernels::windows;
 
@@ -42,7 +41,32 @@ fn product(bencher: Bencher, shape: [usize; 3]) {
     let [inputs, outputs, lanes] = shape;
     let (w, x, mut out) = (noise(inputs * outputs), noise(inputs * lanes), noise(outputs * lanes));
     bencher.counter(operations(shape)).bench_local(|| {
-        multiply(Matrix::new(&w, outputs, inputs), Matrix::new(black_box(&x), inputs, lanes), &mut out);
+        let (m, n, k) = (outputs, lanes, inputs);
+        let (out, w, x) = (out.as_mut_ptr(), w.as_ptr(), black_box(&x).as_ptr());
+        // SAFETY: row-major matrices of the lengths above.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                out,
+                1,
+                n as isize,
+                false,
+                w,
+                1,
+                k as isize,
+                x,
+                1,
+                n as isize,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
     });
 }
 

@@ -6,32 +6,23 @@
 //! | Module | Computes |
 //! |---|---|
 //! | [`activations`] | the nonlinearities of networks, and their slopes |
-//! | [`convnet`] | the network of a Glow coupling, 3x3 - relu - 1x1 - relu - 3x3, and its gradients |
-//! | [`coupling`] | the affine map of a coupling, with its log-det and its gradients |
 //! | [`dense`] | products of planes with a matrix, its blocks of zeros left out |
 //! | [`elementwise`] | passes over values with the widest instructions |
 //! | [`made`] | the inverse of a masked autoregressive net with its map, at the cost of about one pass |
 //! | [`optimiser`] | steps of Adam and its kin over flat vectors, and the norm of a gradient |
-//! | [`patches`] | the 3x3 neighbourhood of every position, and the adjoint |
 //! | [`planes`] | monotone maps of single values in both directions, with their gradients, wide across lanes |
-//! | [`product`] | a matrix product on one thread |
 //! | [`univariate`] | monotone maps of single values, undone |
 //! | [`windows`] | the 3x3 neighbourhoods of planes, and the adjoint |
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
 pub mod activations;
-pub mod convnet;
-pub mod coupling;
 pub mod dense;
 pub mod elementwise;
 mod functions;
 pub mod made;
 pub mod optimiser;
-pub mod patches;
 pub mod planes;
-pub mod product;
 mod scratch;
-mod tiles;
 pub mod univariate;
 pub mod windows;

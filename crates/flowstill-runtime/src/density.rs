@@ -1,6 +1,6 @@
 //! Give latents their density, and shape noise into latents: standard or learned normal, mixture, uniform.
 
-use crate::architecture::Base;
+use crate::architecture::BaseConfig;
 use flowstill_kernels::elementwise::widest;
 use std::f64::consts::PI;
 
@@ -41,16 +41,18 @@ impl Density {
     ///
     /// # Panics
     /// If the lengths do not fit the base.
-    pub fn new(base: &Base, dimensions: usize, mean: &[f32], log_std: &[f32], logits: &[f32]) -> Self {
+    pub fn new(base: &BaseConfig, dimensions: usize, mean: &[f32], log_std: &[f32], logits: &[f32]) -> Self {
         let count = match base {
-            Base::StandardNormal => return Self { kind: Kind::Standard, dimensions },
-            Base::Uniform { low, high } => return Self { kind: Kind::Uniform { low: *low, high: *high }, dimensions },
-            Base::DiagonalNormal => 1,
-            Base::Mixture { components } => *components,
+            BaseConfig::StandardNormal => return Self { kind: Kind::Standard, dimensions },
+            BaseConfig::Uniform { low, high } => {
+                return Self { kind: Kind::Uniform { low: *low, high: *high }, dimensions };
+            }
+            BaseConfig::DiagonalNormal => 1,
+            BaseConfig::Mixture { components } => *components,
         };
         assert_eq!([mean.len(), log_std.len()], [count * dimensions; 2], "means and scales of {count} normals");
         let alone = [0.0];
-        let logits = if matches!(base, Base::Mixture { .. }) { logits } else { &alone };
+        let logits = if matches!(base, BaseConfig::Mixture { .. }) { logits } else { &alone };
         assert_eq!(logits.len(), count, "weights of {count} normals");
         let largest = logits.iter().fold(f64::NEG_INFINITY, |most, l| most.max(f64::from(*l)));
         let weights: Vec<f64> = logits.iter().map(|l| (f64::from(*l) - largest).exp()).collect();

@@ -4,7 +4,7 @@ use crate::architecture::Architecture;
 use crate::density::Density;
 use crate::pictures::PictureScaling;
 use crate::stored::StoredTensors;
-use crate::{Error, Places, Program, Purpose, Result, Standardization, limits, named};
+use crate::{Error, Places, Program, Purpose, Result, Standardization};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -57,29 +57,17 @@ pub(crate) struct Loaded {
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Loaded> {
     let (mut tensors, document): (StoredTensors, Document) = StoredTensors::parse(bytes, path, KIND, FORMAT_VERSION)?;
     let Document { architecture, standardization, pictures, dequantizer, facts } = document;
-    if let Some(refused) = crate::program::refused(&architecture) {
-        return Err(Error::file(
-            path,
-            format!("holds a layer that only the full library runs ({refused})"),
-            "use flowstill::model::Model, or distil the flow into one of another family",
-        ));
-    }
-    limits::check(&architecture).map_err(|problem| {
-        Error::file(path, format!("describes a flow that cannot be built ({problem})"), "update flowstill")
-    })?;
-    let list = named::tensors(&architecture, &architecture.latents());
-    let places = Places::new(list.iter().map(|(name, shape)| (name.as_str(), shape.iter().product())));
-    let mut values = Vec::new();
-    let mut base = [Vec::new(), Vec::new(), Vec::new()];
-    for (name, shape) in &list {
-        let own = tensors.take_finite(path, name, shape)?;
-        values.extend_from_slice(&own);
-        match name.as_str() {
-            "base.mean" => base[0] = own,
-            "base.log_std" => base[1] = own,
-            "base.logits" => base[2] = own,
-            _ => {}
-        }
+    let unbuildable = |error: Error| {
+        Error::file(path, format!("describes a flow that cannot be built ({error})"), "update flowstill")
+    };
+    architecture.check().map_err(unbuildable)?;
+    // A description costs a forger nothing: nothing is made from it before the file is seen to hold what it speaks of.
+    tensors.must_hold(path, architecture.value_count().map_err(unbuildable)?)?;
+    let list = architecture.tensors().map_err(unbuildable)?;
+    let places = Places::new(list.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.iter().product())));
+    let mut values = Vec::with_capacity(places.len());
+    for tensor in &list {
+        values.extend(tensors.take_within(path, tensor)?);
     }
     // The weights of a dequantiser may lie there, unused: sampling does without.
     let extra = tensors.left().into_iter().find(|name| dequantizer.is_none() || !name.starts_with("dequantizer."));
@@ -98,7 +86,8 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Loaded> {
     })?;
     program.load(&values, Purpose { forward: true, backward: false, inverse: true });
     let top = program.latents().last().map_or(0, |event| event.iter().product());
-    let [mean, log_std, logits] = base;
-    let base = Density::new(&architecture.base, top, &mean, &log_std, &logits);
+    let named = |name: &str| places.range(name).map_or(&[][..], |range| &values[range]);
+    let [mean, log_std, logits] = ["base.mean", "base.log_std", "base.logits"].map(named);
+    let base = Density::new(&architecture.base, top, mean, log_std, logits);
     Ok(Loaded { program, base, standardization, pictures, dequantizer: dequantizer.is_some(), facts })
 }

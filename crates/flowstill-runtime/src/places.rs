@@ -31,6 +31,11 @@ impl Places {
         self.length == 0
     }
 
+    /// Where the tensor `name` lies.
+    pub fn range(&self, name: &str) -> Option<Range<usize>> {
+        self.by_name.get(name).cloned()
+    }
+
     /// Where the tensor `name` of `length` values begins.
     pub(crate) fn find(&self, name: &str, length: usize) -> Option<usize> {
         self.by_name.get(name).filter(|range| range.len() == length).map(|range| range.start)

@@ -1,6 +1,6 @@
 //! Compile the description of a flow into layers, and carry tiles of a batch through them, all threads busy.
 
-use crate::architecture::{Activation, Architecture, Bijector, Conditioner};
+use crate::architecture::{Architecture, BijectorConfig, Stop};
 use crate::layers::{Affine, Autoregressive, BatchNorm, Coupling, Layer, Linear, Permute, Purpose, Split, Squeeze};
 use crate::places::Places;
 use crate::work::{Tape, Work};
@@ -52,53 +52,6 @@ pub struct Refused {
     pub kind: String,
 }
 
-/// The first layer that has no program whatever its tensors.
-pub(crate) fn refused(architecture: &Architecture) -> Option<Refused> {
-    fn find(path: &str, bijector: &Bijector) -> Option<Refused> {
-        let refused = match bijector {
-            Bijector::Chain { steps } => {
-                let mut steps = steps.iter().enumerate();
-                return steps.find_map(|(index, step)| find(&format!("{path}.steps.{index}"), step));
-            }
-            Bijector::Elementwise { .. } | Bijector::Inverted { .. } => true,
-            Bijector::Coupling(config) => {
-                let curved = matches!(&config.conditioner, Conditioner::Conv { activation, .. } if *activation != Activation::Relu);
-                curved || config.mask.is_spatial()
-            }
-            _ => false,
-        };
-        refused.then(|| Refused { layer: path.into(), kind: kind(bijector).into() })
-    }
-    let mut levels = architecture.levels.iter().enumerate();
-    levels.find_map(|(level, steps)| {
-        let mut steps = steps.iter().enumerate();
-        steps.find_map(|(index, step)| find(&format!("levels.{level}.steps.{index}"), step))
-    })
-}
-
-/// What a layer is, in words.
-fn kind(bijector: &Bijector) -> &'static str {
-    match bijector {
-        Bijector::ActNorm { .. } => "act_norm",
-        Bijector::Affine { .. } => "affine",
-        Bijector::BatchNorm { .. } => "batch_norm",
-        Bijector::Linear { .. } => "linear",
-        Bijector::LuLinear { .. } => "lu_linear",
-        Bijector::Permute { .. } => "permute",
-        Bijector::Elementwise { .. } => "elementwise",
-        Bijector::Coupling(config) if config.mask.is_spatial() => "coupling over a checkerboard",
-        Bijector::Coupling(config) => match config.conditioner {
-            Conditioner::Conv { activation: Activation::Tanh, .. } => "coupling by a convolution with tanh",
-            Conditioner::Conv { activation: Activation::Silu, .. } => "coupling by a convolution with silu",
-            _ => "coupling",
-        },
-        Bijector::MaskedAutoregressive(_) => "masked_autoregressive",
-        Bijector::Squeeze => "squeeze",
-        Bijector::Inverted { .. } => "inverted",
-        Bijector::Chain { .. } => "chain",
-    }
-}
-
 /// What comes next on the way from data to latents.
 #[derive(Debug)]
 pub(crate) enum Stage {
@@ -122,31 +75,36 @@ impl Program {
     /// [`Refused`] names the first layer of a kind that is not run here, or without one of its tensors.
     pub fn new(architecture: &Architecture, places: &Places) -> Result<Self, Refused> {
         let mut maker = Maker { places, stages: Vec::new(), sums: 0 };
-        let (mut event, mut number) = (architecture.event, 0);
         let (mut latents, mut steps) = (Vec::new(), Vec::new());
-        for (level, bijectors) in architecture.levels.iter().enumerate() {
-            for (index, bijector) in bijectors.iter().enumerate() {
-                let path = format!("levels.{level}.steps.{index}");
-                event = maker.add(&path, bijector, event)?;
-                number += 1;
-                maker.stages.push(Stage::Step(number));
-                steps.push(event);
-            }
-            if let Some(config) = architecture.splits.get(level) {
-                let path = format!("levels.{level}.split");
-                let refuse = || Refused { layer: path.clone(), kind: "split".into() };
-                let split = Split::new(&path, config, places).ok_or_else(refuse)?;
-                let (kept, leaving) = (split.kept(), split.leaving());
-                if kept + leaving != event[2] {
-                    return Err(refuse());
+        let mut refused = None;
+        let walked = architecture.walk(|stop| {
+            match stop {
+                Stop::Step { level, place, step, after, .. } => {
+                    let added = maker.add(&format!("levels.{level}.steps.{place}"), step);
+                    refused = refused.take().or(added.err());
+                    steps.push(after);
+                    maker.stages.push(Stage::Step(steps.len()));
                 }
-                maker.push(split);
-                maker.stages.push(Stage::Leave { kept, level });
-                latents.push([event[0], event[1], leaving]);
-                event[2] = kept;
+                Stop::Latents { level, split, event } => {
+                    if let Some(config) = split {
+                        let layer = format!("levels.{level}.split");
+                        match Split::new(&layer, config, places) {
+                            Some(split) => maker.push(split),
+                            None => refused = refused.take().or(Some(Refused { layer, kind: "split".into() })),
+                        }
+                        maker.stages.push(Stage::Leave { kept: config.kept(), level });
+                    }
+                    latents.push(event);
+                }
             }
+            Ok(())
+        });
+        if let Err(error) = walked {
+            return Err(Refused { layer: "levels".into(), kind: error.to_string() });
         }
-        latents.push(event);
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
         Ok(Self {
             event: architecture.event,
             context: architecture.context,
@@ -264,56 +222,32 @@ impl Maker<'_> {
         self.sums = end;
     }
 
-    /// Add a bijector; the shape that it makes of `event`.
-    fn add(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Result<[usize; 3], Refused> {
-        if let Bijector::Chain { steps } = bijector {
+    /// Add a layer, or all that it is made of.
+    fn add(&mut self, path: &str, config: &BijectorConfig) -> Result<(), Refused> {
+        if let BijectorConfig::Chain { steps } = config {
             let mut steps = steps.iter().enumerate();
-            return steps
-                .try_fold(event, |event, (index, step)| self.add(&format!("{path}.steps.{index}"), step, event));
+            return steps.try_for_each(|(index, step)| self.add(&format!("{path}.steps.{index}"), step));
         }
-        self.add_one(path, bijector, event).ok_or_else(|| Refused { layer: path.into(), kind: kind(bijector).into() })
+        self.add_one(path, config).ok_or_else(|| Refused { layer: path.into(), kind: config.name().into() })
     }
 
-    fn add_one(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Option<[usize; 3]> {
-        let [h, w, c] = event;
-        let fits = |channels: usize| (channels == c).then_some(event);
-        match bijector {
-            Bijector::ActNorm { channels } | Bijector::Affine { channels } => {
+    fn add_one(&mut self, path: &str, config: &BijectorConfig) -> Option<()> {
+        match config {
+            BijectorConfig::ActNorm { channels } | BijectorConfig::Affine { channels } => {
                 self.push(Affine::new(path, *channels, self.places)?);
-                fits(*channels)
             }
-            Bijector::BatchNorm { channels } => {
-                self.push(BatchNorm::new(path, *channels, self.places)?);
-                fits(*channels)
-            }
-            Bijector::Linear { channels } => {
-                self.push(Linear::whole(path, *channels, self.places)?);
-                fits(*channels)
-            }
-            Bijector::LuLinear { channels } => {
-                self.push(Linear::factors(path, *channels, self.places)?);
-                fits(*channels)
-            }
-            Bijector::Permute { indices } => {
-                self.push(Permute::new(indices)?);
-                fits(indices.len())
-            }
-            Bijector::Coupling(config) => {
-                self.push(Coupling::new(path, config, self.places)?);
-                fits(config.channels)
-            }
-            Bijector::MaskedAutoregressive(config) => {
-                self.push(Autoregressive::new(path, config, self.places)?);
-                fits(config.channels)
-            }
-            Bijector::Squeeze if h % 2 == 0 && w % 2 == 0 => {
-                self.push(Squeeze);
-                Some([h / 2, w / 2, 4 * c])
-            }
-            Bijector::Squeeze | Bijector::Elementwise { .. } | Bijector::Inverted { .. } | Bijector::Chain { .. } => {
-                None
+            BijectorConfig::BatchNorm { channels } => self.push(BatchNorm::new(path, *channels, self.places)?),
+            BijectorConfig::Linear { channels } => self.push(Linear::whole(path, *channels, self.places)?),
+            BijectorConfig::LuLinear { channels } => self.push(Linear::factors(path, *channels, self.places)?),
+            BijectorConfig::Permute { indices } => self.push(Permute::new(indices)?),
+            BijectorConfig::Coupling(config) => self.push(Coupling::new(path, config, self.places)?),
+            BijectorConfig::MaskedAutoregressive(config) => self.push(Autoregressive::new(path, config, self.places)?),
+            BijectorConfig::Squeeze => self.push(Squeeze),
+            BijectorConfig::Elementwise { .. } | BijectorConfig::Inverted { .. } | BijectorConfig::Chain { .. } => {
+                return None;
             }
         }
+        Some(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Read named f32 tensors and the JSON document beside them from a safetensors file, with every check.
 
+use crate::architecture::TensorSpec;
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
@@ -88,17 +89,35 @@ impl StoredTensors {
         }
     }
 
-    /// Take one tensor of finite values.
+    /// Take one tensor whose values lie in their range.
     ///
     /// # Errors
-    /// As [`StoredTensors::take`]; also for a value that is not finite.
-    pub fn take_finite(&mut self, path: &Path, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    /// As [`StoredTensors::take`]; also for a value that is out of its range.
+    pub fn take_within(&mut self, path: &Path, tensor: &TensorSpec) -> Result<Vec<f32>> {
+        let TensorSpec { name, shape, range, .. } = tensor;
         let values = self.take(path, name, shape)?;
-        match values.iter().position(|value| !value.is_finite()) {
+        match range.violation(&values, shape) {
             Some(at) => {
-                Err(Error::file(path, format!("tensor {name} holds {} at {at}", values[at]), "train the flow again"))
+                let problem = format!("tensor {name} holds {} at {at}, not {}", values[at], range.expected());
+                Err(Error::file(path, problem, "train the flow again"))
             }
             None => Ok(values),
+        }
+    }
+
+    /// Check that so many values are there in all, before anything is made from a description that speaks of them.
+    ///
+    /// # Errors
+    /// [`Error::File`] if there are fewer.
+    pub fn must_hold(&self, path: &Path, count: u128) -> Result<()> {
+        let held: u128 = self.tensors.values().map(|(_, values)| values.len() as u128).sum();
+        match held < count {
+            true => Err(Error::file(
+                path,
+                format!("describes a flow of {count} values, and holds {held}"),
+                "the file is incomplete; write it again",
+            )),
+            false => Ok(()),
         }
     }
 

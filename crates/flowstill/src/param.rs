@@ -2,16 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-/// What becomes of a tensor in training and in files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Moved by the optimiser, saved.
-    Trainable,
-    /// Saved, set by explicit calls only (statistics, the mark of an initialisation).
-    Buffer,
-    /// Follows from the configuration (a mask): never saved, but follows the device and the number type.
-    Constant,
-}
+pub use flowstill_runtime::architecture::Role;
 
 /// One tensor of a layer, kept flat so that an optimiser sees vectors alone.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use super::dense::Dense;
 use super::net::Net;
-use super::univariate::{columns, map};
+use super::univariate::columns;
 use super::{Layer, Purpose};
-use crate::architecture::{Activation, Autoregressive as Config};
+use crate::architecture::{Activation, MaskedAutoregressiveConfig as Config};
 use crate::masks::hidden_degrees;
 use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
@@ -39,7 +39,7 @@ struct Source {
 
 impl Autoregressive {
     pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
-        let (channels, context, map) = (config.channels, config.context, map(config.transform));
+        let (channels, context, map) = (config.channels, config.context, config.transform.kernel());
         let made = &config.made;
         let outputs = channels * map.params();
         let first_width = made.hidden.first().copied().unwrap_or(outputs);

@@ -3,9 +3,9 @@
 use super::convnet::ConvNet;
 use super::dense::Dense;
 use super::net::Net;
-use super::univariate::{columns, map};
+use super::univariate::columns;
 use super::{Layer, Purpose};
-use crate::architecture::{Activation, Conditioner, Coupling as Config};
+use crate::architecture::{Activation, ConditionerConfig, CouplingConfig as Config};
 use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::planes::map::widest;
@@ -30,8 +30,11 @@ enum Conditions {
 
 impl Coupling {
     pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
-        let (kept, moved) = config.mask.halves(config.channels)?;
-        let map = map(config.transform);
+        if config.mask.is_spatial() {
+            return None;
+        }
+        let (kept, moved) = config.mask.halves(config.channels);
+        let map = config.transform.kernel();
         let inputs = kept.len() + config.context;
         let columns = columns(map, moved.len());
         let path = format!("{path}.net");
@@ -50,19 +53,19 @@ impl Coupling {
             Some(Conditions::Rows(Net::new(layers, activation, residual)))
         };
         let net = match &config.conditioner {
-            Conditioner::Mlp { hidden, activation } => rows(hidden, *activation, false)?,
-            Conditioner::Residual { hidden, blocks, activation } => {
+            ConditionerConfig::Mlp { hidden, activation } => rows(hidden, *activation, false)?,
+            ConditionerConfig::Residual { hidden, blocks, activation } => {
                 rows(&vec![*hidden; 1 + 2 * blocks], *activation, true)?
             }
-            Conditioner::Conv { hidden, activation: Activation::Relu } => {
+            ConditionerConfig::Conv { hidden, activation: Activation::Relu } => {
                 let net = ConvNet::new(&format!("{path}.conv"), inputs, Some(*hidden), columns, places)?;
                 Conditions::Conv(Box::new(net))
             }
-            Conditioner::ZeroConv => {
+            ConditionerConfig::ZeroConv => {
                 let net = ConvNet::new(&format!("{path}.conv"), inputs, None, columns, places)?;
                 Conditions::Conv(Box::new(net))
             }
-            Conditioner::Conv { .. } => return None,
+            ConditionerConfig::Conv { .. } => return None,
         };
         Some(Self { kept, moved, context: config.context, map, net })
     }

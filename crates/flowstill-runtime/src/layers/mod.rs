@@ -19,7 +19,6 @@ pub(crate) use linear::Linear;
 pub(crate) use permute::Permute;
 pub(crate) use split::Split;
 pub(crate) use squeeze::Squeeze;
-pub(crate) use univariate::map;
 
 use crate::places::Slots;
 use crate::work::{Tape, Work};

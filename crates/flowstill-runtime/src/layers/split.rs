@@ -1,9 +1,9 @@
 //! Let half of the planes leave between two levels, standardised by what stays.
 
 use super::convnet::ConvNet;
-use super::univariate::log_scale;
+use super::univariate::columns;
 use super::{Layer, Purpose};
-use crate::architecture::{Split as Config, SplitPrior};
+use crate::architecture::{SplitConfig as Config, SplitPrior};
 use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::planes::map::widest;
@@ -23,26 +23,17 @@ pub(crate) struct Split {
 
 impl Split {
     pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
-        let kept = config.channels / 2;
-        let leaving = config.channels - kept;
+        let (kept, leaving) = (config.kept(), config.leaving());
         let prior = match config.prior {
             SplitPrior::Standard => None,
             SplitPrior::Learned { scale } => {
-                let map = Map::Affine(log_scale(scale));
-                let columns = super::univariate::columns(map, leaving);
+                let map = Map::Affine(scale.kernel());
+                let columns = columns(map, leaving);
                 let path = format!("{path}.prior.conv");
                 Some((ConvNet::new(&path, kept + config.context, None, columns, places)?, map))
             }
         };
         Some(Self { kept, leaving, context: config.context, prior })
-    }
-
-    pub(crate) fn kept(&self) -> usize {
-        self.kept
-    }
-
-    pub(crate) fn leaving(&self) -> usize {
-        self.leaving
     }
 
     /// Planes of the block: what leaves, then the network's.

@@ -1,25 +1,6 @@
-//! Name the maps of single values as the kernels do.
+//! Order the raw values that the maps of single values take as the kernels read them.
 
-use crate::architecture::{ScaleMap, Univariate};
-use flowstill_kernels::univariate::{LogScale, Map};
-
-/// The kernels' name of a map.
-pub(crate) fn map(transform: Univariate) -> Map {
-    match transform {
-        Univariate::Additive => Map::Additive,
-        Univariate::RationalQuadratic { bins, tail_bound } => Map::Spline { bins, tail_bound: tail_bound as f32 },
-        Univariate::Affine { scale } => Map::Affine(log_scale(scale)),
-    }
-}
-
-pub(crate) fn log_scale(scale: ScaleMap) -> LogScale {
-    match scale {
-        ScaleMap::Tanh { bound } => LogScale::Tanh(bound as f32),
-        ScaleMap::Softsign { bound } => LogScale::Softsign(bound as f32),
-        ScaleMap::Sigmoid { floor } => LogScale::Sigmoid(floor as f32),
-        ScaleMap::Exp => LogScale::Exp,
-    }
-}
+use flowstill_kernels::univariate::Map;
 
 /// The stored columns of the raw values of `features` values, feature by feature.
 ///

@@ -2,10 +2,9 @@
 //!
 //! The compositions of tensor operations beside it serve the tape, every other device and every other number type.
 
-use super::{Base, BaseConfig};
+use super::Base;
 use crate::ops::host::{Host, from_host};
 use burn::tensor::Tensor;
-use flowstill_runtime::architecture::Base as Described;
 use flowstill_runtime::density::Density;
 
 /// The density over so many dimensions; `None` where its tensors are not plain numbers on the CPU.
@@ -15,13 +14,7 @@ pub(super) fn density(base: &Base, dimensions: usize) -> Option<Density> {
         Some(param) if param.flat().is_autodiff() => None,
         Some(param) => Some(Host::read(param.flat().clone())?.values().to_vec()),
     };
-    let described = match base.config {
-        BaseConfig::StandardNormal => Described::StandardNormal,
-        BaseConfig::DiagonalNormal => Described::DiagonalNormal,
-        BaseConfig::Mixture { components } => Described::Mixture { components },
-        BaseConfig::Uniform { low, high } => Described::Uniform { low, high },
-    };
-    Some(Density::new(&described, dimensions, &read(&base.mean)?, &read(&base.log_std)?, &read(&base.logits)?))
+    Some(Density::new(&base.config, dimensions, &read(&base.mean)?, &read(&base.log_std)?, &read(&base.logits)?))
 }
 
 /// The log-density of every row of latents.

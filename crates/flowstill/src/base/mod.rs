@@ -2,39 +2,16 @@
 
 mod host;
 
+use crate::Result;
 use crate::param::Param;
 use crate::random::{normals, uniforms};
 use crate::shape::sum_event;
-use crate::{Error, Result};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use flowstill_runtime::density::Density;
 use rand::RngCore;
-use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// Which density the latents meet.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum BaseConfig {
-    /// Independent standard normals.
-    #[default]
-    StandardNormal,
-    /// Independent normals with learned mean and scale.
-    DiagonalNormal,
-    /// A mixture of diagonal Gaussians with learned weights, means and scales.
-    Mixture {
-        /// Number of components, at least 1.
-        components: usize,
-    },
-    /// Uniform on `[low, high]` in every dimension. Outside, the log-density is [`OUTSIDE`].
-    Uniform {
-        /// Lower end.
-        low: f64,
-        /// Upper end.
-        high: f64,
-    },
-}
-
+pub use flowstill_runtime::architecture::BaseConfig;
 pub use flowstill_runtime::density::OUTSIDE;
 
 /// The noise of a batch before any base has shaped it: what a teacher and its student share.
@@ -88,33 +65,22 @@ impl Base {
     /// A base for samples of shape `event`.
     ///
     /// # Errors
-    /// [`Error::Config`] for a mixture without components or an empty interval.
+    /// [`Error::Config`](crate::Error::Config) for a mixture without components or an empty interval.
     pub fn new(config: &BaseConfig, event: [usize; 3], rng: &mut impl RngCore, device: &Device) -> Result<Self> {
+        config.check()?;
         let dimensions: usize = event.iter().product();
         let mut base = Self { config: config.clone(), mean: None, log_std: None, logits: None };
         match *config {
-            BaseConfig::StandardNormal => {}
+            BaseConfig::StandardNormal | BaseConfig::Uniform { .. } => {}
             BaseConfig::DiagonalNormal => {
                 base.mean = Some(Param::zeros(&[1, dimensions], device));
                 base.log_std = Some(Param::zeros(&[1, dimensions], device));
             }
             BaseConfig::Mixture { components } => {
-                if !(1..=10_000).contains(&components) {
-                    return Err(Error::config("base.components", format!("{components} components"), "use 1 to 10000"));
-                }
                 // Means apart from the start: equal components would receive equal gradients for ever.
                 base.mean = Some(Param::new(normals(components * dimensions, rng), &[components, dimensions], device));
                 base.log_std = Some(Param::zeros(&[components, dimensions], device));
                 base.logits = Some(Param::zeros(&[components], device));
-            }
-            BaseConfig::Uniform { low, high } => {
-                if !(low.is_finite() && high.is_finite() && low < high) {
-                    return Err(Error::config(
-                        "base",
-                        format!("the interval [{low}, {high}]"),
-                        "give finite low < high",
-                    ));
-                }
             }
         }
         Ok(base)

@@ -1,44 +1,17 @@
 //! Transform every channel by parameters computed from the channels before it.
 
-use super::{Bijector, BijectorConfig, Context, Univariate};
-use crate::Error;
-use crate::conditioners::{Made, MadeConfig};
-use crate::ops::{autoregressive, implicit};
+use super::{Bijector, BijectorConfig, Context, MaskedAutoregressiveConfig, UnivariateOps};
+use crate::conditioners::Made;
 use crate::param::Parameters;
 use crate::shape::{context_rows, from_rows, positions, sum_event, to_rows};
 use burn::tensor::{Device, Tensor};
 use rand::RngCore;
-use serde::{Deserialize, Serialize};
-
-/// What rebuilds a [`MaskedAutoregressive`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MaskedAutoregressiveConfig {
-    /// Channels, in the order of conditioning.
-    pub channels: usize,
-    /// The map of each value. Default: affine.
-    #[serde(default)]
-    pub transform: Univariate,
-    /// The network.
-    #[serde(default)]
-    pub made: MadeConfig,
-    /// Width of the conditioning input, 0 for none.
-    #[serde(default)]
-    pub context: usize,
-}
-
-impl MaskedAutoregressiveConfig {
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        self.transform.check("masked_autoregressive.transform")?;
-        self.made.check("masked_autoregressive.made")
-    }
-}
 
 /// `z_d = t(x_d; net(x_1 .. x_{d-1}, context))`; the Jacobian is triangular, so the log-det is the sum of the log-slopes of `t`.
 ///
-/// Forward is one pass of the net. The inverse needs one too, on the CPU in f32: each hidden unit is computed once, when the features it depends
-/// on are known. Elsewhere it is the fixed point of `x <- t^-1(z; net(x, context))`: feature `d` is right once the ones before it are, so
-/// `channels` passes reach it exactly, and usually far fewer.
+/// Forward is one pass of the net. The inverse is the fixed point of `x <- t^-1(z; net(x, context))`: feature `d` is right once the ones before it
+/// are, so `channels` passes reach it exactly, and usually far fewer. (A [`Program`](flowstill_runtime::Program) needs one pass: it computes each hidden
+/// unit once, when the features it depends on are known.)
 ///
 /// Source: Papamakarios et al. 2017, "Masked Autoregressive Flow for Density Estimation"; with splines, Durkan et al. 2019.
 #[doc(alias = "MAF")]
@@ -60,27 +33,12 @@ impl MaskedAutoregressive {
         Self { config: config.clone(), net }
     }
 
-    pub(crate) fn net(&self) -> &Made {
-        &self.net
-    }
-
-    pub(crate) fn transform(&self) -> &Univariate {
-        &self.config.transform
-    }
-
-    pub(crate) fn forward_rows(&self, x: Tensor<2>, context: Option<&Tensor<2>>) -> Rows {
+    fn forward_rows(&self, x: Tensor<2>, context: Option<&Tensor<2>>) -> Rows {
         let raw = self.net.forward(x.clone(), context);
         self.config.transform.forward(x, raw)
     }
 
-    /// The inverse by one pass per channel, each of which settles one channel: the obvious version, and under autodiff the exact tape.
-    pub fn inverse_sequential(&self, z: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
-        let at = positions(&z);
-        let context = context.map(|context| context_rows(context, at));
-        let (x, log_slope) = self.sequential_rows(to_rows(z), context.as_ref());
-        (from_rows(x, at), sum_event(from_rows(log_slope, at)))
-    }
-
+    /// One pass per channel, each of which settles one channel: the obvious version, and the exact tape.
     fn sequential_rows(&self, z: Tensor<2>, context: Option<&Tensor<2>>) -> Rows {
         let [rows, channels] = z.dims();
         let shift = self.net.context_shift(context);
@@ -97,17 +55,11 @@ impl MaskedAutoregressive {
         (Tensor::cat(values, 1), Tensor::cat(slopes, 1))
     }
 
-    /// The same numbers without autodiff: by the kernels at the cost of about one pass, where they serve, else by passes.
-    pub(crate) fn solve_rows(&self, z: Tensor<2>, context: Option<&Tensor<2>>) -> Rows {
-        let shift = self.net.context_shift(context);
-        autoregressive::inverse(self, &z, shift.as_ref()).unwrap_or_else(|| self.fixed_point_rows(z, context))
-    }
-
     /// The same numbers by passes that move all channels at once; no autodiff.
     ///
     /// It stops when a pass changes no bit. A point that a pass maps to itself is the fixed point, of which a triangular map has one, and
     /// the first `k` channels keep their bits from pass `k` on: so stopping early gives the result of all passes, and nothing is approximate.
-    pub(crate) fn fixed_point_rows(&self, z: Tensor<2>, context: Option<&Tensor<2>>) -> Rows {
+    fn fixed_point_rows(&self, z: Tensor<2>, context: Option<&Tensor<2>>) -> Rows {
         let channels = z.dims()[1];
         let shift = self.net.context_shift(context);
         let mut state = (z.clone(), z.zeros_like());
@@ -144,11 +96,8 @@ impl Bijector for MaskedAutoregressive {
         let tracked = z.is_autodiff() || self.is_tracked() || context.as_ref().is_some_and(|c| c.is_autodiff());
         let rows = to_rows(z);
         let (x, log_slope) = match tracked {
-            false => self.solve_rows(rows, context.as_ref()),
-            true => match implicit::inverse(self, rows.clone(), context.as_ref()) {
-                Some(answer) => answer,
-                None => self.sequential_rows(rows, context.as_ref()),
-            },
+            false => self.fixed_point_rows(rows, context.as_ref()),
+            true => self.sequential_rows(rows, context.as_ref()),
         };
         (from_rows(x, at), sum_event(from_rows(log_slope, at)))
     }

@@ -74,33 +74,6 @@ impl Bijector for Chain {
     }
 }
 
-impl Reordering {
-    /// This rearrangement followed by `next`.
-    pub fn then(self, next: Reordering) -> Reordering {
-        match (self, next) {
-            (Reordering::Mixed, _) | (_, Reordering::Mixed) => Reordering::Mixed,
-            (before, Reordering::Kept) => before,
-            (Reordering::Kept, next) => next,
-            (Reordering::Permuted(first), Reordering::Permuted(second)) => {
-                let indices: Vec<usize> = second.iter().map(|&i| first[i]).collect();
-                if indices.iter().enumerate().all(|(i, &j)| i == j) {
-                    Reordering::Kept
-                } else {
-                    Reordering::Permuted(indices)
-                }
-            }
-        }
-    }
-
-    /// The rearrangement that undoes this one; a learned mixing stays mixed.
-    pub fn inverse(self) -> Reordering {
-        match self {
-            Reordering::Permuted(indices) => Reordering::Permuted(super::permute::invert(&indices)),
-            other => other,
-        }
-    }
-}
-
 /// A bijector turned round: its inverse maps data to latents. An IAF is an inverted MAF (Kingma et al. 2016).
 #[derive(Clone, Debug)]
 pub struct Inverted {

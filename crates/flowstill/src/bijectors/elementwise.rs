@@ -1,24 +1,9 @@
 //! Map every value by one fixed monotone function: sigmoid, logit, tanh.
 
-use super::{Bijector, BijectorConfig, Context};
+use super::{Bijector, BijectorConfig, Context, ElementwiseMap};
 use crate::shape::sum_event;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{sigmoid, softplus};
-use serde::{Deserialize, Serialize};
-
-/// Which function maps data to latents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ElementwiseMap {
-    /// `z = 1 / (1 + exp(-x))`, from the whole line into (0, 1).
-    Sigmoid,
-    /// `z = log(x / (1 - x))`, from (0, 1) to the whole line.
-    Logit,
-    /// `z = tanh(x)`, from the whole line into (-1, 1).
-    Tanh,
-    /// `z = atanh(x)`, from (-1, 1) to the whole line.
-    Atanh,
-}
 
 /// One function for every value. Inputs at or past the ends of a bounded domain are moved inside by `1e-6`, so that
 /// densities stay finite; within it the map and its log-det are exact.

@@ -3,8 +3,8 @@
 mod actnorm;
 mod autoregressive;
 mod batchnorm;
+mod build;
 mod chain;
-mod config;
 mod coupling;
 mod elementwise;
 mod linear;
@@ -16,18 +16,22 @@ mod squeeze;
 mod univariate;
 
 pub use actnorm::{ActNorm, Affine};
-pub use autoregressive::{MaskedAutoregressive, MaskedAutoregressiveConfig};
+pub use autoregressive::MaskedAutoregressive;
 pub use batchnorm::BatchNorm;
+pub use build::{Build, build_all};
 pub use chain::{Chain, Inverted};
-pub use config::{BijectorConfig, build_all};
-pub use coupling::{Coupling, CouplingConfig, Mask};
-pub use elementwise::{Elementwise, ElementwiseMap};
+pub use coupling::Coupling;
+pub use elementwise::Elementwise;
+pub use flowstill_runtime::architecture::{
+    BijectorConfig, CouplingConfig, Descriptor, ElementwiseMap, Mask, MaskedAutoregressiveConfig, Reordering, ScaleMap,
+    SplitConfig, SplitPrior, Univariate,
+};
 pub use linear::Linear;
 pub use lu_linear::LuLinear;
 pub use permute::Permute;
-pub use split::{Split, SplitConfig, SplitPrior};
+pub use split::Split;
 pub use squeeze::Squeeze;
-pub use univariate::{ScaleMap, Univariate};
+pub use univariate::UnivariateOps;
 
 use crate::Parameters;
 use burn::tensor::Tensor;
@@ -35,17 +39,6 @@ use std::fmt::Debug;
 
 /// The conditioning input of a batch, `[batch, context]`, or nothing.
 pub type Context<'a> = Option<&'a Tensor<2>>;
-
-/// How a layer rearranges the channels; what tells whether two flows' states may be compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reordering {
-    /// Channel `i` of the output belongs to channel `i` of the input.
-    Kept,
-    /// Channel `i` of the output belongs to channel `indices[i]` of the input.
-    Permuted(Vec<usize>),
-    /// Every output mixes all inputs by learned weights.
-    Mixed,
-}
 
 /// An invertible map between data `x` and latents `z`.
 ///

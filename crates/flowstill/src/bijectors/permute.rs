@@ -33,12 +33,7 @@ impl Permute {
     }
 }
 
-/// The order that undoes `indices`.
-pub(crate) fn invert(indices: &[usize]) -> Vec<usize> {
-    let mut inverse = vec![0; indices.len()];
-    indices.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
-    inverse
-}
+pub(crate) use flowstill_runtime::architecture::inverse_permutation as invert;
 
 /// Take channels in the order of `indices`.
 pub(crate) fn take_channels(x: Tensor<4>, indices: &[usize]) -> Tensor<4> {

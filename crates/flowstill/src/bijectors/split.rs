@@ -1,62 +1,12 @@
 //! Let half of the channels leave between two levels, standardised by what stays.
 
-use super::{Context, ScaleMap};
+use super::univariate::log_scale;
+use super::{Context, SplitConfig, SplitPrior};
+use crate::Result;
 use crate::conditioners::{Conditioner, ConditionerConfig};
 use crate::shape::{sum_event, zero_log_det};
-use crate::{Error, Result};
 use burn::tensor::{Device, Tensor};
 use rand::RngCore;
-use serde::{Deserialize, Serialize};
-
-/// How the half that leaves meets the base density.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum SplitPrior {
-    /// As it is.
-    Standard,
-    /// Its mean and log-scale come from the half that stays, by a zero convolution.
-    Learned {
-        /// From raw output to log-scale.
-        scale: ScaleMap,
-    },
-}
-
-impl Default for SplitPrior {
-    fn default() -> Self {
-        SplitPrior::Learned { scale: ScaleMap::Tanh { bound: 5.0 } }
-    }
-}
-
-/// What rebuilds a [`Split`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SplitConfig {
-    /// Channels before the split, at least 2.
-    pub channels: usize,
-    /// The prior of the half that leaves.
-    #[serde(default)]
-    pub prior: SplitPrior,
-    /// Width of the conditioning input, 0 for none.
-    #[serde(default)]
-    pub context: usize,
-}
-
-impl SplitConfig {
-    /// Channels that stay; with an odd number the larger half leaves.
-    pub fn kept(&self) -> usize {
-        self.channels / 2
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.channels < 2 {
-            return Err(Error::config("split.channels", format!("{}", self.channels), "a split needs at least 2"));
-        }
-        match self.prior {
-            SplitPrior::Standard => Ok(()),
-            SplitPrior::Learned { scale } => scale.check("split.prior.scale"),
-        }
-    }
-}
 
 /// `x = (kept, leaving)`, `eps = (leaving + shift(kept)) * exp(log_scale(kept))`: what leaves is a latent that meets the standard normal.
 ///
@@ -76,7 +26,7 @@ impl Split {
     /// Check the settings and build; a new prior is the standard normal.
     ///
     /// # Errors
-    /// [`Error::Config`] names the setting that is out of range.
+    /// [`Error::Config`](crate::Error::Config) names the setting that is out of range.
     pub fn new(config: &SplitConfig, rng: &mut impl RngCore, device: &Device) -> Result<Self> {
         config.check()?;
         let prior = match config.prior {
@@ -107,7 +57,7 @@ impl Split {
         let raw = net.forward(kept.clone(), context);
         let [b, h, w, twice] = raw.dims();
         let c = twice / 2;
-        let log_scale = scale.log_scale(raw.clone().narrow(3, c, c).reshape([b * h * w, c]));
+        let log_scale = log_scale(scale, raw.clone().narrow(3, c, c).reshape([b * h * w, c]));
         Some((raw.narrow(3, 0, c), log_scale.reshape([b, h, w, c])))
     }
 

@@ -1,11 +1,12 @@
 //! Condition on a neighbourhood: the 3x3 - 1x1 - 3x3 network of Glow, and its single zero convolution.
 
 use super::Activation;
+use super::dense::activate;
 use crate::Param;
 use crate::ops::patches::{fold, patches};
 use crate::random::normals;
 use crate::shape::{from_rows, positions, to_rows};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use rand::RngCore;
 
 /// A convolution without bias followed by a normalisation: `(x W + shift) * exp(log_scale)`.
@@ -134,29 +135,12 @@ impl ConvNet {
 
     /// `[batch, h, w, inputs]` to `[batch, h, w, outputs]`, zero outside the picture.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.forward_fused(x.clone()).unwrap_or_else(|| self.forward_plain(x))
-    }
-
-    /// As one node of the tape, where there are kernels for it.
-    fn forward_fused(&self, x: Tensor<4>) -> Option<Tensor<4>> {
-        let [first, second] = self.hidden.as_slice() else { return None };
-        if self.activation != Activation::Relu || x.dtype() != DType::F32 {
-            return None;
-        }
-        let layers = [first.folded(), second.folded(), self.last.folded()];
-        let [[w1, b1], [w2, b2], [w3, b3]] = layers.map(|(weight, bias)| {
-            let [rows, columns] = weight.dims();
-            [weight.reshape([rows * columns]), bias]
-        });
-        crate::ops::convnet::forward(x, [w1, b1, w2, b2, w3, b3])
-    }
-
-    /// As a composition of tensor operations: for every device, number type and activation.
-    pub fn forward_plain(&self, x: Tensor<4>) -> Tensor<4> {
         let at = positions(&x);
         let rows = match self.hidden.as_slice() {
             [] => to_rows(x),
-            layers => layers.iter().fold(to_rows(patches(x)), |rows, layer| self.activation.apply(layer.forward(rows))),
+            layers => {
+                layers.iter().fold(to_rows(patches(x)), |rows, layer| activate(self.activation, layer.forward(rows)))
+            }
         };
         self.last.forward(rows, at)
     }
@@ -169,93 +153,7 @@ impl ConvNet {
         let mut rows = to_rows(patches(x.clone()));
         for layer in &mut self.hidden {
             layer.initialize(&rows);
-            rows = self.activation.apply(layer.forward(rows));
+            rows = activate(self.activation, layer.forward(rows));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Parameters;
-    use crate::random::{normals, stream};
-    use crate::to_f64;
-    use burn::tensor::TensorData;
-
-    fn noise(shape: [usize; 4], seed: u64) -> Tensor<4> {
-        let values = normals(shape.iter().product(), &mut stream(seed, "test", 0));
-        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
-    }
-
-    /// A net whose every parameter differs from zero.
-    fn net(inputs: usize, hidden: usize, outputs: usize) -> ConvNet {
-        let rng = &mut stream(3, "test", 1);
-        let mut net = ConvNet::new(inputs, Some(hidden), outputs, Activation::Relu, rng, &Device::flex());
-        for (name, param) in net.params_mut().into_iter().filter(|(_, param)| param.is_trainable()) {
-            let size = if name.ends_with("log_scale") { 0.1 } else { 0.3 };
-            param.set_values(normals(param.len(), rng).into_iter().map(|v| size * v).collect());
-        }
-        net
-    }
-
-    fn on_tape(net: &ConvNet, tracked: bool) -> ConvNet {
-        let mut net = net.clone();
-        for (_, param) in net.params_mut().into_iter().filter(|(_, param)| param.is_trainable()) {
-            let value = param.flat().clone().autodiff();
-            param.set(if tracked { value.require_grad() } else { value });
-        }
-        net
-    }
-
-    /// The output, the gradient of `x` (if tracked) and those of the parameters (if tracked).
-    fn pass(net: &ConvNet, x: &Tensor<4>, tracked: [bool; 2], fused: bool) -> Vec<Vec<f64>> {
-        let net = on_tape(net, tracked[1]);
-        let x = if tracked[0] { x.clone().autodiff().require_grad() } else { x.clone() };
-        let y =
-            if fused { net.forward_fused(x.clone()).expect("f32 on the CPU") } else { net.forward_plain(x.clone()) };
-        let grads = (y.clone() * noise(y.dims(), 8)).sum().backward();
-        let mut all = vec![to_f64(y)];
-        all.extend(x.is_tracked().then(|| to_f64(x.grad(&grads).expect("x is a leaf"))));
-        let params = net.params();
-        let leaves = params.iter().filter(|(_, param)| param.flat().is_tracked());
-        all.extend(leaves.map(|(name, param)| to_f64(param.flat().grad(&grads).unwrap_or_else(|| panic!("{name}")))));
-        all
-    }
-
-    #[test]
-    fn the_fused_net_equals_the_plain_one_with_all_gradients() {
-        for (shape, hidden, outputs) in
-            [([3, 5, 4, 2], 7, 6), ([1, 1, 1, 1], 1, 2), ([1, 9, 8, 3], 20, 4), ([6, 4, 4, 8], 33, 3)]
-        {
-            let (net, x) = (net(shape[3], hidden, outputs), noise(shape, 1));
-            for tracked in [[true, true], [true, false], [false, true]] {
-                let [fused, plain] = [true, false].map(|fused| pass(&net, &x, tracked, fused));
-                assert_eq!(fused.len(), plain.len());
-                for (fused, plain) in fused.iter().zip(&plain) {
-                    let scale = plain.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
-                    let worst = fused.iter().zip(plain).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-                    assert!(fused.len() == plain.len() && worst < 1e-5 * scale, "{shape:?} {tracked:?} {worst}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn tracked_constant_and_plain_tensors_give_the_same_bits() {
-        let (net, x) = (net(3, 24, 6), noise([5, 8, 8, 3], 2));
-        let bits = |y: Tensor<4>| crate::to_f32(y).into_iter().map(f32::to_bits).collect::<Vec<_>>();
-        let expect = bits(net.forward(x.clone()));
-        for (tracked, x) in [(true, x.clone()), (false, x.clone()), (false, x.autodiff().require_grad())] {
-            assert_eq!(bits(on_tape(&net, tracked).forward(x)), expect);
-        }
-    }
-
-    #[test]
-    fn other_activations_and_an_empty_batch_take_the_plain_path() {
-        let mut net = net(2, 5, 4);
-        assert_eq!(net.forward(noise([0, 3, 3, 2], 0)).dims(), [0, 3, 3, 4]);
-        net.activation = Activation::Tanh;
-        let x = noise([2, 3, 3, 2], 0);
-        assert_eq!(to_f64(net.forward(x.clone())), to_f64(net.forward_plain(x)));
     }
 }

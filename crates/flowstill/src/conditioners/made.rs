@@ -1,58 +1,13 @@
 //! Condition every feature on the features before it, in one pass, by masked weights.
 
-use super::{Activation, Dense};
+use super::dense::activate;
+use super::{Dense, MadeConfig};
+use crate::Param;
 use crate::bijectors::Univariate;
 use crate::random::symmetric;
-use crate::{Error, Param};
 use burn::tensor::{Device, Tensor};
 use flowstill_runtime::hidden_degrees;
 use rand::RngCore;
-use serde::{Deserialize, Serialize};
-
-/// What rebuilds a [`Made`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MadeConfig {
-    /// Widths of the hidden layers, from the input on; none makes the net linear. Default: two of 64.
-    #[serde(default = "default_hidden")]
-    pub hidden: Vec<usize>,
-    /// The nonlinearity. Default: relu.
-    #[serde(default)]
-    pub activation: Activation,
-    /// A first layer, then pre-activation residual blocks of two layers each, as in Neural Spline Flows; `hidden` must then hold an odd
-    /// number of equal widths. Default: false.
-    #[serde(default)]
-    pub residual: bool,
-}
-
-fn default_hidden() -> Vec<usize> {
-    vec![64, 64]
-}
-
-impl Default for MadeConfig {
-    fn default() -> Self {
-        Self { hidden: default_hidden(), activation: Activation::default(), residual: false }
-    }
-}
-
-impl MadeConfig {
-    pub(crate) fn check(&self, name: &str) -> Result<(), Error> {
-        let name = format!("{name}.hidden");
-        if let Some(width) = self.hidden.iter().find(|width| !(1..=65_536).contains(*width)) {
-            return Err(Error::config(name, format!("a width of {width}"), "use 1 to 65536"));
-        }
-        let equal = self.hidden.windows(2).all(|pair| pair[0] == pair[1]);
-        if self.residual && (!equal || self.hidden.len().is_multiple_of(2)) {
-            let problem = format!("{:?} with residual blocks", self.hidden);
-            return Err(Error::config(
-                name,
-                problem,
-                "use an odd number of equal widths: one, and two for every block",
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// Raw transform parameters of feature `d` computed from the features before it and the context.
 ///
@@ -71,8 +26,6 @@ pub struct Made {
     config: MadeConfig,
     layers: Vec<Dense>,
     masks: Vec<Param>,
-    /// Degrees of every layer's outputs.
-    degrees: Vec<Vec<usize>>,
     /// `V`, `[context, width of the first layer]`.
     context: Option<Param>,
 }
@@ -92,17 +45,15 @@ impl Made {
         let outputs: Vec<usize> =
             (0..channels * transform.params()).map(|output| transform.feature_of(output, channels) + 1).collect();
         let mut before: Vec<usize> = (1..=channels).collect();
-        let (mut layers, mut masks, mut degrees) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut layers, mut masks) = (Vec::new(), Vec::new());
         for &width in &config.hidden {
             let after = hidden_degrees(width, channels, context > 0);
             layers.push(Dense::new(before.len(), width, rng, device));
             masks.push(mask(&before, &after, |from, to| to >= from, device));
-            degrees.push(after.clone());
             before = after;
         }
         layers.push(Dense::zeros(before.len(), outputs.len(), device));
         masks.push(mask(&before, &outputs, |from, to| to > from, device));
-        degrees.push(outputs.clone());
         let context = (context > 0).then(|| match config.hidden.first() {
             None => Param::zeros(&[context, outputs.len()], device),
             Some(&width) => {
@@ -110,7 +61,7 @@ impl Made {
                 Param::new(symmetric(context * width, bound, rng), &[context, width], device)
             }
         });
-        Self { config: config.clone(), layers, masks, degrees, context }
+        Self { config: config.clone(), layers, masks, context }
     }
 
     /// `[rows, channels]` and an optional `[rows, context]` to `[rows, channels * params]`.
@@ -127,16 +78,12 @@ impl Made {
 
     /// [`forward`](Made::forward) with the context's share of the first layer computed before.
     pub fn forward_shifted(&self, x: Tensor<2>, shift: Option<&Tensor<2>>) -> Tensor<2> {
-        self.run(x, shift, |_| {})
+        self.run(x, shift)
     }
 
-    /// Evaluate, and show `before` what enters every nonlinearity, in order.
-    fn run(&self, x: Tensor<2>, shift: Option<&Tensor<2>>, mut before: impl FnMut(&Tensor<2>)) -> Tensor<2> {
+    fn run(&self, x: Tensor<2>, shift: Option<&Tensor<2>>) -> Tensor<2> {
         let layer = |index: usize, x: Tensor<2>| self.layers[index].forward_masked(x, &self.masks[index]);
-        let mut activate = |x: Tensor<2>| {
-            before(&x);
-            self.config.activation.apply(x)
-        };
+        let activate = |x: Tensor<2>| activate(self.config.activation, x);
         let first = layer(0, x);
         let first = match shift {
             Some(shift) => first + shift.clone(),
@@ -157,51 +104,9 @@ impl Made {
         }
     }
 
-    /// The net's output at `x` and its linear part there, which carries many gradients back without a tape. No autodiff.
-    pub(crate) fn linearize(&self, x: Tensor<2>, shift: Option<&Tensor<2>>) -> (Tensor<2>, Linearized) {
-        let mut slopes = Vec::new();
-        let raw = self.run(x, shift, |state| slopes.push(self.config.activation.slope(state.clone())));
-        let weights = self.layers.iter().zip(&self.masks).map(|(layer, mask)| layer.masked_weight(mask).transpose());
-        (raw, Linearized { weights: weights.collect(), slopes, residual: self.config.residual })
-    }
-
-    /// Flat weights (`[inputs, outputs]`, not masked) and biases of every layer, with the degrees of its outputs.
-    pub(crate) fn layers_with_degrees(&self) -> impl Iterator<Item = (Tensor<1>, Tensor<1>, &[usize])> {
-        self.layers.iter().zip(&self.degrees).map(|(layer, degrees)| {
-            let (weight, bias) = layer.flat();
-            (weight, bias, degrees.as_slice())
-        })
-    }
-
     /// What rebuilds this network.
     pub fn config(&self) -> &MadeConfig {
         &self.config
-    }
-}
-
-/// A [`Made`] at one batch of inputs: transposed masked weights, and the slopes of the nonlinearities in order.
-pub(crate) struct Linearized {
-    weights: Vec<Tensor<2>>,
-    slopes: Vec<Tensor<2>>,
-    residual: bool,
-}
-
-impl Linearized {
-    /// From a gradient of the outputs to that of the inputs.
-    pub(crate) fn pull_back(&self, gradient: Tensor<2>) -> Tensor<2> {
-        let layer = |index: usize, gradient: Tensor<2>| gradient.matmul(self.weights[index].clone());
-        // Layer k > 0 reads what the nonlinearity number k - 1 has bent, but for the last layer of a residual net.
-        let bent = |index: usize, gradient: Tensor<2>| layer(index, gradient) * self.slopes[index - 1].clone();
-        let last = self.weights.len() - 1;
-        let gradient = match last {
-            0 => gradient,
-            _ if self.residual => (1..last).step_by(2).rev().fold(layer(last, gradient), |rows, index| {
-                let inner = bent(index + 1, rows.clone());
-                rows + bent(index, inner)
-            }),
-            _ => (1..=last).rev().fold(gradient, |rows, index| bent(index, rows)),
-        };
-        layer(0, gradient)
     }
 }
 

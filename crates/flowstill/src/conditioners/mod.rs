@@ -6,6 +6,7 @@ mod made;
 mod mlp;
 
 pub use convnet::ConvNet;
-pub use dense::{Activation, Dense};
-pub use made::{Made, MadeConfig};
-pub use mlp::{Conditioner, ConditionerConfig};
+pub use dense::{Dense, activate};
+pub use flowstill_runtime::architecture::{Activation, ConditionerConfig, MadeConfig};
+pub use made::Made;
+pub use mlp::Conditioner;

@@ -6,7 +6,9 @@ use crate::model::{Model, Standardization};
 use crate::pictures::{PictureScaling, VariationalConfig, VariationalDequantizer};
 use crate::{Error, Parameters, Result, Role};
 use burn::tensor::Device;
+use flowstill_runtime::architecture::{Range, TensorSpec};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The newest format that this version reads, and the one it writes.
@@ -131,9 +133,13 @@ pub fn save(model: &Model, path: &Path) -> Result<()> {
 /// [`Error::File`] for a truncated, damaged, foreign or newer file, [`Error::Io`] if it cannot be read.
 pub fn load(path: &Path, device: &Device) -> Result<Model> {
     let (mut tensors, document): (StoredTensors, Document) = StoredTensors::read(path, KIND, FORMAT_VERSION)?;
-    let mut flow = Flow::new(&document.architecture, 0, device).map_err(|error| {
+    let unbuildable = |error: Error| {
         Error::file(path, format!("describes a flow that cannot be built ({error})"), "update flowstill")
-    })?;
+    };
+    document.architecture.check().map_err(unbuildable)?;
+    // A description costs a forger nothing: nothing is made from it before the file is seen to hold what it speaks of.
+    tensors.must_hold(path, document.architecture.value_count().map_err(unbuildable)?)?;
+    let mut flow = Flow::new(&document.architecture, 0, device).map_err(unbuildable)?;
     let mut dequantizer = match (&document.dequantizer, &document.pictures) {
         (None, _) => None,
         (Some(_), None) => {
@@ -149,10 +155,12 @@ pub fn load(path: &Path, device: &Device) -> Result<Model> {
     };
     let mut params = flow.params_mut();
     dequantizer.collect_mut(DEQUANTIZER, &mut params);
+    let ranges = document.architecture.tensors().map_err(unbuildable)?;
+    let ranges: HashMap<&str, Range> = ranges.iter().map(|tensor| (tensor.name.as_str(), tensor.range)).collect();
     for (name, param) in params.into_iter().filter(|(_, param)| param.role() != Role::Constant) {
-        let shape = param.shape().to_vec();
-        let values = tensors.take_finite(path, &name, &shape)?;
-        param.set_values(values);
+        let range = ranges.get(name.as_str()).copied().unwrap_or(Range::Finite);
+        let tensor = TensorSpec { shape: param.shape().to_vec(), role: param.role(), range, name };
+        param.set_values(tensors.take_within(path, &tensor)?);
     }
     if let Some(extra) = tensors.left().first() {
         return Err(Error::file(path, format!("tensor {extra} belongs to no layer"), "update flowstill"));

@@ -1,8 +1,6 @@
 //! Run a whole flow in both directions, and derive densities and samples from that.
 
-use super::architecture::reordering_after;
-use super::memory::{self, Memory, Way};
-use super::{Architecture, Latents, Trace};
+use super::{Architecture, Latents, Memory, Trace};
 use crate::base::{Base, BaseConfig, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
 use crate::ops::program::{self, Loaded, Programs};
@@ -11,6 +9,9 @@ use crate::shape::zero_log_det;
 use crate::{Error, Result, random};
 use burn::tensor::{DType, Device, Tensor};
 use rand::RngCore;
+
+/// Latents of every level, the log-det, and the marked states.
+type Run = (Vec<Tensor<4>>, Tensor<1>, Vec<Tensor<4>>);
 
 /// The steps between two changes of shape.
 #[derive(Clone, Debug)]
@@ -170,7 +171,8 @@ impl Flow {
     pub fn reordering_after(&self, steps: usize) -> Reordering {
         let (mut left, mut order) = (steps, Reordering::Kept);
         for level in &self.levels {
-            let here = reordering_after(&level.steps, left);
+            let here =
+                level.steps.iter().take(left).fold(Reordering::Kept, |before, step| before.then(step.reordering()));
             order = match (order, left) {
                 (Reordering::Kept, _) => here,
                 (order, 0) => order,
@@ -230,11 +232,7 @@ impl Flow {
         if let Some((levels, log_det, marked)) = program::forward(self, &self.programs, &x, context, marks) {
             return Ok((Latents { levels }, log_det, marked));
         }
-        let (levels, log_det, marked) = match self.memory {
-            Memory::Invert => memory::inverted(self, Way::Forward, vec![x.clone()], context, marks)
-                .unwrap_or_else(|| self.run_plain(x, context, marks)),
-            _ => self.run_plain(x, context, marks),
-        };
+        let (levels, log_det, marked) = self.run_plain(x, context, marks);
         Ok((Latents { levels }, log_det, marked))
     }
 
@@ -249,13 +247,13 @@ impl Flow {
         Ok((latents, log_det, Trace { states: self.levels.iter().map(cut).collect() }))
     }
 
-    pub(super) fn run_plain(&self, x: Tensor<4>, context: Context<'_>, marks: &[usize]) -> memory::Run {
+    fn run_plain(&self, x: Tensor<4>, context: Context<'_>, marks: &[usize]) -> Run {
         let mut total = zero_log_det(&x);
         let (mut state, mut number) = (x, 0);
         let (mut latents, mut marked) = (Vec::with_capacity(self.levels.len()), Vec::with_capacity(marks.len()));
         for level in &self.levels {
             for step in &level.steps {
-                let (next, log_det) = self.step(step.as_ref(), Way::Forward, state, context);
+                let (next, log_det) = step.forward(state, context);
                 total = total + log_det;
                 state = next;
                 number += 1;
@@ -274,15 +272,6 @@ impl Flow {
         (latents, total, marked)
     }
 
-    fn step(&self, step: &dyn Bijector, way: Way, x: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
-        if self.memory == Memory::Recompute
-            && let Some(done) = memory::recomputed(step, way, x.clone(), context)
-        {
-            return done;
-        }
-        way.apply(step, x, context)
-    }
-
     /// Latents to data, with `log |det dz/dx|` at the result, `[batch]`, in nats.
     ///
     /// # Errors
@@ -292,16 +281,10 @@ impl Flow {
         if let Some(done) = program::inverse(self, &self.programs, &latents.levels, context) {
             return Ok(done);
         }
-        if self.memory == Memory::Invert
-            && let Some((mut data, log_det, _)) =
-                memory::inverted(self, Way::Inverse, latents.levels.clone(), context, &[])
-        {
-            return Ok((data.remove(0), log_det));
-        }
         Ok(self.undo_plain(&latents.levels, context))
     }
 
-    pub(super) fn undo_plain(&self, latents: &[Tensor<4>], context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
+    fn undo_plain(&self, latents: &[Tensor<4>], context: Context<'_>) -> (Tensor<4>, Tensor<1>) {
         let mut state = latents[self.levels.len() - 1].clone();
         let mut total = zero_log_det(&state);
         for (index, level) in self.levels.iter().enumerate().rev() {
@@ -311,7 +294,7 @@ impl Flow {
                 state = joined;
             }
             for step in level.steps.iter().rev() {
-                let (before, log_det) = self.step(step.as_ref(), Way::Inverse, state, context);
+                let (before, log_det) = step.inverse(state, context);
                 total = total + log_det;
                 state = before;
             }

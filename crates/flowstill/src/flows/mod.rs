@@ -1,6 +1,5 @@
 //! Assemble bijectors and a base density into flows, with every latent and every state between the steps in reach.
 
-mod architecture;
 mod flow;
 mod glow;
 mod latents;
@@ -10,8 +9,8 @@ mod named;
 mod nsf;
 mod realnvp;
 
-pub use architecture::Architecture;
 pub use flow::{Flow, Level};
+pub use flowstill_runtime::architecture::Architecture;
 pub use glow::GlowConfig;
 pub use latents::{Latents, Trace};
 pub use maf::{MafConfig, Norm, Order};

@@ -4,10 +4,10 @@
 
 use super::custom::{supports, with_pullback};
 use super::host::{Host, from_host};
+use crate::flows::Architecture;
 use crate::flows::{Flow, Memory};
 use crate::param::{Param, Parameters, Role};
 use burn::tensor::Tensor;
-use flowstill_runtime::architecture::Architecture;
 use flowstill_runtime::{Encoded, Gradients, Places, Program, Purpose, Source};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -101,8 +101,7 @@ impl Programs {
 
     fn compile(&self, flow: &Flow) -> Option<&Plan> {
         let make = || {
-            let json = serde_json::to_value(flow.architecture()).ok()?;
-            let architecture: Architecture = serde_json::from_value(json).ok()?;
+            let architecture = flow.architecture().clone();
             let names: Vec<(String, usize)> = joined(flow).map(|(name, param)| (name, param.len())).collect();
             let places = Places::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
             let first = Program::new(&architecture, &places).ok()?;

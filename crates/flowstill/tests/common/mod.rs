@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use flowstill::bijectors::{Bijector, BijectorConfig};
+use flowstill::bijectors::{Bijector, BijectorConfig, Build};
 use flowstill::random::{normals, stream};
 use flowstill::{Parameters, Role, to_f64};
 

@@ -9,8 +9,9 @@ use burn::tensor::activation::softplus;
 use flowstill::Parameters;
 use flowstill::bijectors::{
     Bijector, BijectorConfig, CouplingConfig, ElementwiseMap, Mask, MaskedAutoregressiveConfig, Univariate,
+    UnivariateOps,
 };
-use flowstill::conditioners::Activation;
+use flowstill::conditioners::{Activation, activate};
 use serde_json::Value;
 
 /// The counterpart, where our layers have one.
@@ -177,7 +178,7 @@ fn nflows_autoregressive(case: &Case) -> Option<Model> {
         // The library adds act(context layer) to the first layer, so that is our context, entering with weight one.
         let context = context.map(|context| {
             let (weight, bias) = w.linear("autoregressive_net.context_layer");
-            layers.activation.apply(context.matmul(weight) + bias)
+            activate(layers.activation, context.matmul(weight) + bias)
         });
         let units = degrees[0].len();
         let identity = || super::import::placement(&(0..units).collect::<Vec<_>>(), units);

@@ -5,7 +5,7 @@ use crate::common::{Way, device, tensor};
 use burn::tensor::activation::{sigmoid, softmax, softplus};
 use burn::tensor::{DType, Tensor};
 use flowstill::Parameters;
-use flowstill::bijectors::{Bijector, BijectorConfig, ScaleMap, Univariate};
+use flowstill::bijectors::{Bijector, BijectorConfig, Build, ScaleMap, Univariate};
 use flowstill::random::stream;
 use std::collections::BTreeMap;
 

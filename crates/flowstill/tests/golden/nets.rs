@@ -5,7 +5,7 @@ use super::import::{Dialect, Weights, flatten, placement, set};
 use crate::common::{Way, device, tensor};
 use burn::tensor::{DType, Tensor};
 use flowstill::Parameters;
-use flowstill::bijectors::Mask;
+use flowstill::bijectors::{Mask, UnivariateOps};
 use flowstill::conditioners::{Activation, Conditioner, ConditionerConfig, Made, MadeConfig};
 use flowstill::random::stream;
 

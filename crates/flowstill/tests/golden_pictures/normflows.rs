@@ -3,7 +3,7 @@
 use super::{Comparison, Stored, gradient, set};
 use crate::common::{device, tensor};
 use burn::tensor::{DType, Tensor};
-use flowstill::bijectors::{Bijector, BijectorConfig, CouplingConfig, Mask, ScaleMap, Univariate};
+use flowstill::bijectors::{Bijector, BijectorConfig, Build, CouplingConfig, Mask, ScaleMap, Univariate};
 use flowstill::conditioners::{Activation, ConditionerConfig};
 use flowstill::flows::{Flow, FlowConfig, Latents};
 use flowstill::random::stream;

@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::table::{Case, TRANSFORMS, autoregressive, for_every_case};
 use burn::tensor::{DType, Tensor};
-use flowstill::bijectors::{BijectorConfig, Univariate};
+use flowstill::bijectors::{BijectorConfig, Univariate, UnivariateOps};
 use flowstill::conditioners::MadeConfig;
 use flowstill::to_f64;
 use proptest::prelude::*;

@@ -6,7 +6,30 @@ use burn::tensor::DType;
 use flowstill::bijectors::{BijectorConfig, Mask, Univariate};
 use flowstill::conditioners::{Activation, Made, MadeConfig};
 use flowstill::random::stream;
-use flowstill::{Parameters, to_f64};
+use flowstill::{Parameters, Role, to_f64};
+
+/// A layer's description and its composition tell of the same tensors, shapes, roles and order of channels.
+#[test]
+fn descriptions_are_what_is_built() {
+    for_every_case(|case| {
+        let layer = case.build();
+        let mut described = Vec::new();
+        case.config.describe().tensors(&mut |name, shape, role, range| {
+            described.push((name.to_string(), shape.to_vec(), role, range));
+        });
+        let built = layer.params().into_iter().filter(|(_, param)| param.role() != Role::Constant);
+        let mut built: Vec<_> = built.collect();
+        described.sort_by(|a, b| a.0.cmp(&b.0));
+        built.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(described.len(), built.len(), "{case:?}");
+        for ((name, shape, role, range), (own, param)) in described.iter().zip(built) {
+            assert_eq!((name, shape.as_slice(), *role), (&own, param.shape(), param.role()), "{case:?}");
+            assert_eq!(range.violation(&param.values(), shape), None, "{case:?} {name}");
+        }
+        assert_eq!(case.config.reordering(), layer.reordering(), "{case:?}");
+        case.config.check().expect("the table holds valid settings");
+    });
+}
 
 #[test]
 fn autoregressive_jacobians_are_triangular_and_couplings_keep_a_half() {

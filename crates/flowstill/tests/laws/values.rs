@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::table::{for_every_case, table};
 use burn::tensor::DType;
-use flowstill::bijectors::{BijectorConfig, Reordering};
+use flowstill::bijectors::{BijectorConfig, Build, Reordering};
 use flowstill::random::stream;
 
 #[test]
