@@ -1,8 +1,10 @@
 //! Lead gradients back through a program: of its forward pass, however much of that was kept, and of its inverse.
 
+use crate::layers::Layer;
 use crate::passes::{Encoded, Kept, Part, with_space};
 use crate::places::Slots;
-use crate::program::{Program, Stage, begin};
+use crate::program::{Program, Stage};
+use crate::walk::{Visitor, join_latents, recompute};
 use crate::work::{Tape, Work, add_rows, to_planes, to_rows};
 use flowstill_kernels::elementwise::add;
 use rayon::prelude::*;
@@ -160,31 +162,33 @@ impl Program {
                 work.g_log_det.extend_from_slice(&g_log_det[samples.clone()]);
                 let lanes = work.lanes();
                 to_gradient(&g_x[samples.start * d..samples.end * d], work.channels, lanes, &mut work.gradient);
-                let Part { mut latents, .. } = part;
-                for stage in &self.stages {
-                    match stage {
-                        Stage::Layer(layer, range) => {
-                            layer.forward(work, tape);
-                            layer.backward_inverse(work, tape, &mut sums[range.clone()]);
-                        }
-                        Stage::Step(_) => {}
-                        Stage::Leave { kept, level } => {
-                            let lanes = work.lanes();
-                            to_rows(&work.gradient[kept * lanes..], work.channels - kept, lanes, latents[*level]);
-                            work.gradient.truncate(kept * lanes);
-                            work.state.truncate(kept * lanes);
-                            work.channels = *kept;
-                        }
-                    }
-                }
-                let top = latents.len() - 1;
-                to_rows(&work.gradient, work.channels, work.lanes(), latents[top]);
+                let Part { latents, .. } = part;
+                self.walk_forward(work, tape, &mut ThroughInverse { latents, sums });
                 tape.drop_to(height);
             });
         });
         let mut of_values = vec![0.0; values.len()];
         self.finish(values, sums, &mut of_values);
         (encoded.latents, of_values)
+    }
+}
+
+/// Carry the gradient of an inverse to the latents, beside the data.
+struct ThroughInverse<'a, 'b> {
+    latents: Vec<&'a mut [f32]>,
+    sums: &'b mut [f32],
+}
+
+impl Visitor for ThroughInverse<'_, '_> {
+    fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
+        layer.forward(work, tape);
+        layer.backward_inverse(work, tape, &mut self.sums[sums.clone()]);
+    }
+
+    fn latents(&mut self, level: usize, kept: usize, work: &mut Work, _tape: &mut Tape) {
+        let lanes = work.lanes();
+        to_rows(&work.gradient[kept * lanes..], work.channels - kept, lanes, self.latents[level]);
+        work.gradient.truncate(kept * lanes);
     }
 }
 
@@ -215,7 +219,6 @@ struct Back<'a> {
 impl Back<'_> {
     /// One tile; the gradient of its data ends in `work.gradient`.
     fn tile(&self, work: &mut Work, spare: &mut Tape, samples: &Range<usize>, tape: Option<Tape>, sums: &mut [f32]) {
-        let Program { stages, latents, steps, .. } = self.program;
         let mut own;
         let tape: &mut Tape = match (tape, &self.source) {
             (Some(kept), _) => {
@@ -224,73 +227,74 @@ impl Back<'_> {
             }
             (None, Some(Source::Data(x))) => {
                 self.program.start(work, x, self.context, samples);
-                for stage in stages {
-                    match stage {
-                        Stage::Layer(layer, _) => layer.forward(work, spare),
-                        Stage::Step(_) => {}
-                        Stage::Leave { kept, .. } => {
-                            work.state.truncate(kept * work.lanes());
-                            work.channels = *kept;
-                        }
-                    }
-                }
+                self.program.walk_forward(work, spare, &mut recompute());
                 spare
             }
             (None, _) => spare,
         };
-        let undone = match &self.source {
-            Some(Source::Latents(latents)) => Some(*latents),
-            _ => None,
-        };
-        let size = |event: &[usize; 3]| event.iter().product::<usize>();
-        let part = |size: usize| samples.start * size..samples.end * size;
-        let top = latents.len() - 1;
-        begin(work, samples.len(), latents[top]);
-        self.program.start_context(work, self.context, samples);
+        self.program.begin_back(work, self.context, samples);
         work.g_log_det.clear();
         work.g_log_det.extend_from_slice(&self.gradient.log_det[samples.clone()]);
-        let lanes = work.lanes();
-        let at = part(size(&latents[top]));
-        to_gradient(&self.gradient.latents[top][at.clone()], work.channels, lanes, &mut work.gradient);
-        if let Some(undone) = undone {
-            to_planes(&undone[top][at], work.channels, lanes, &mut work.state);
+        work.gradient.clear();
+        self.program.walk_back(work, tape, &mut BackTile { back: self, samples, sums });
+    }
+}
+
+/// A backward pass at one tile.
+struct BackTile<'a, 'b> {
+    back: &'a Back<'a>,
+    samples: &'a Range<usize>,
+    sums: &'b mut [f32],
+}
+
+impl BackTile<'_, '_> {
+    /// The latents, where layers are to be undone from them.
+    fn undone(&self) -> Option<&[&[f32]]> {
+        match self.back.source {
+            Some(Source::Latents(latents)) => Some(latents),
+            _ => None,
         }
-        for stage in stages.iter().rev() {
-            match stage {
-                Stage::Layer(layer, range) => {
-                    if undone.is_some() {
-                        let height = tape.height();
-                        layer.inverse(work, tape);
-                        tape.drop_to(height);
-                        let mut before = work.take(0);
-                        before.extend_from_slice(&work.state);
-                        layer.forward(work, tape);
-                        std::mem::swap(&mut work.state, &mut before);
-                        work.give(before);
-                    }
-                    layer.backward(work, tape, &mut sums[range.clone()]);
-                }
-                Stage::Step(number) => {
-                    if let Some(at) = self.marks.iter().position(|mark| mark == number) {
-                        let own = part(size(&steps[number - 1]));
-                        let lanes = work.lanes();
-                        add_rows(&self.gradient.marked[at][own], work.channels, lanes, &mut work.gradient);
-                    }
-                }
-                Stage::Leave { level, .. } => {
-                    let (lanes, leaving) = (work.lanes(), latents[*level][2]);
-                    let own = part(size(&latents[*level]));
-                    let mut planes = work.take(0);
-                    to_gradient(&self.gradient.latents[*level][own.clone()], leaving, lanes, &mut planes);
-                    work.gradient.extend_from_slice(&planes);
-                    if let Some(undone) = undone {
-                        to_planes(&undone[*level][own], leaving, lanes, &mut planes);
-                        work.state.extend_from_slice(&planes);
-                    }
-                    work.channels += leaving;
-                    work.give(planes);
-                }
-            }
+    }
+
+    /// The values of the tile's samples among those of all, of shape `event`.
+    fn part(&self, event: [usize; 3]) -> Range<usize> {
+        let size: usize = event.iter().product();
+        self.samples.start * size..self.samples.end * size
+    }
+}
+
+impl Visitor for BackTile<'_, '_> {
+    fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
+        if self.undone().is_some() {
+            let height = tape.height();
+            layer.inverse(work, tape);
+            tape.drop_to(height);
+            let mut before = work.take(0);
+            before.extend_from_slice(&work.state);
+            layer.forward(work, tape);
+            std::mem::swap(&mut work.state, &mut before);
+            work.give(before);
+        }
+        layer.backward(work, tape, &mut self.sums[sums.clone()]);
+    }
+
+    fn step(&mut self, number: usize, work: &mut Work) {
+        if let Some(at) = self.back.marks.iter().position(|mark| *mark == number) {
+            let own = self.part(self.back.program.steps[number - 1]);
+            let lanes = work.lanes();
+            add_rows(&self.back.gradient.marked[at][own], work.channels, lanes, &mut work.gradient);
+        }
+    }
+
+    fn latents(&mut self, level: usize, kept: usize, work: &mut Work, _tape: &mut Tape) {
+        let event = self.back.program.latents[level];
+        let (own, lanes) = (self.part(event), work.lanes());
+        let mut planes = work.take(0);
+        to_gradient(&self.back.gradient.latents[level][own.clone()], event[2], lanes, &mut planes);
+        work.gradient.extend_from_slice(&planes);
+        work.give(planes);
+        if let Some(undone) = self.undone() {
+            join_latents(&undone[level][own], event[2], kept, work);
         }
     }
 }

@@ -111,6 +111,32 @@ impl Density {
         }
     }
 
+    /// The gradient of the log-density of one row; 0 where a latent is so far out that its square counts no further, and under a uniform base.
+    pub fn gradient(&self, row: &[f32], out: &mut [f32]) {
+        let near = |z: f32| z.abs() <= FAR;
+        match &self.kind {
+            Kind::Standard => out.iter_mut().zip(row).for_each(|(g, z)| *g = if near(*z) { -z } else { 0.0 }),
+            Kind::Uniform { .. } => out.fill(0.0),
+            Kind::Normals(normals) => {
+                let logs: Vec<f64> =
+                    normals.iter().map(|normal| normal.constant - 0.5 * scaled_squares(row, normal)).collect();
+                let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let total: f64 = logs.iter().map(|log| (log - largest).exp()).sum();
+                out.fill(0.0);
+                for (normal, log) in normals.iter().zip(&logs) {
+                    // How much of the row's density is this normal's.
+                    let share = ((log - largest).exp() / total) as f32;
+                    for ((g, z), (mean, back)) in out.iter_mut().zip(row).zip(normal.mean.iter().zip(&normal.back)) {
+                        let scaled = (z - mean) * back;
+                        if near(*z) && near(scaled) {
+                            *g -= share * scaled * back;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Turn standard normal values, `[rows, dimensions]`, with one uniform value per row, into latents; `temperature` multiplies the standard
     /// deviation (and does nothing to a uniform base).
     pub fn shape_noise(&self, noise: &mut [f32], uniform: &[f32], temperature: f64) {
@@ -178,4 +204,39 @@ fn scaled_squares(row: &[f32], normal: &Normal) -> f64 {
         }
     });
     sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_are_slopes() {
+        let (mean, log_std) = ([0.3, -1.0, 2.0, 0.5], [0.2, -0.4, 0.1, 0.7]);
+        let mixture = Density::new(&BaseConfig::Mixture { components: 2 }, 2, &mean, &log_std, &[0.4, -0.3]);
+        let normal = Density::new(&BaseConfig::DiagonalNormal, 2, &mean[..2], &log_std[..2], &[]);
+        let uniform = Density::new(&BaseConfig::Uniform { low: -3.0, high: 3.0 }, 2, &[], &[], &[]);
+        for density in [mixture, normal, uniform, Density::standard(2)] {
+            for row in [[0.5_f32, -0.7], [1.4, 0.9], [-2.0, 2.5]] {
+                let mut gradient = [0.0; 2];
+                density.gradient(&row, &mut gradient);
+                for (at, got) in gradient.into_iter().enumerate() {
+                    let step = 1.0 / 256.0;
+                    let at_step = |by: f32| {
+                        let mut row = row;
+                        row[at] += by;
+                        density.log_prob(&row)
+                    };
+                    let slope = (at_step(step) - at_step(-step)) / (2.0 * f64::from(step));
+                    assert!(
+                        (slope - f64::from(got)).abs() < 1e-3 * (1.0 + slope.abs()),
+                        "{density:?} {row:?} {slope} {got}"
+                    );
+                }
+            }
+        }
+        let mut far = [1.0; 1];
+        Density::standard(1).gradient(&[1e30], &mut far);
+        assert_eq!(far, [0.0]);
+    }
 }

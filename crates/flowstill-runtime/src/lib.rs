@@ -39,6 +39,7 @@ mod standardization;
 pub mod stored;
 mod team;
 mod tile;
+mod walk;
 mod work;
 
 pub use backward::{Gradients, Source};

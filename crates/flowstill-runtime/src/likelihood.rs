@@ -4,11 +4,14 @@
 //! while it lies in a worker's cache, and no activation of a batch is ever kept.
 
 use crate::backward::Gradients;
+use crate::layers::Layer;
 use crate::passes::with_space;
-use crate::program::{Program, Stage};
-use crate::work::{Work, to_rows};
+use crate::program::Program;
+use crate::walk::Visitor;
+use crate::work::{Tape, Work, to_rows};
 use flowstill_kernels::elementwise::widest;
 use std::f64::consts::PI;
+use std::ops::Range;
 
 /// Past this the square of a latent counts no further.
 const BOUND: f32 = 1e15;
@@ -29,48 +32,52 @@ impl Program {
             with_space(|work, tape| {
                 let height = tape.height();
                 self.start(work, x, context, &samples);
-                for stage in &self.stages {
-                    match stage {
-                        Stage::Layer(layer, _) => layer.forward(work, tape),
-                        Stage::Step(_) => {}
-                        Stage::Leave { kept, .. } => {
-                            // What leaves is needed on the way back: it is where its gradient begins.
-                            let lanes = work.lanes();
-                            let leaving = work.state.split_off(kept * lanes);
-                            tape.push(leaving.len()).copy_from_slice(&leaving);
-                            score(work, &leaving);
-                            work.channels = *kept;
-                        }
-                    }
-                }
-                let state = std::mem::take(&mut work.state);
-                score(work, &state);
+                self.walk_forward(work, tape, &mut Score);
                 let constant = -0.5 * (2.0 * PI).ln() * d as f64;
                 log_prob.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = (from + constant) as f32);
                 work.g_log_det.clear();
                 work.g_log_det.resize(samples.len(), 1.0);
                 work.gradient.clear();
-                slope(work, &state);
-                work.state = state;
-                for stage in self.stages.iter().rev() {
-                    match stage {
-                        Stage::Layer(layer, range) => layer.backward(work, tape, &mut sums[range.clone()]),
-                        Stage::Step(_) => {}
-                        Stage::Leave { level, .. } => {
-                            let leaving = self.latents[*level][2];
-                            let count = leaving * work.lanes();
-                            let planes = tape.pop(count);
-                            slope(work, planes);
-                            work.channels += leaving;
-                        }
-                    }
-                }
+                self.walk_back(work, tape, &mut Slope { events: &self.latents, sums });
                 tape.drop_to(height);
                 to_rows(&work.gradient, work.channels, work.lanes(), own);
             });
         });
         self.finish(values, sums, &mut gradients.values);
         (log_prob, gradients)
+    }
+}
+
+/// Carry the data forth, and score the latents; they are needed on the way back, for there its gradient begins.
+struct Score;
+
+impl Visitor for Score {
+    fn layer(&mut self, layer: &dyn Layer, _sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
+        layer.forward(work, tape);
+    }
+
+    fn latents(&mut self, _level: usize, kept: usize, work: &mut Work, tape: &mut Tape) {
+        let leaving = kept * work.lanes();
+        let planes = tape.push(work.state.len() - leaving);
+        planes.copy_from_slice(&work.state[leaving..]);
+        score(work, planes);
+    }
+}
+
+/// Carry the gradient back.
+struct Slope<'a> {
+    events: &'a [[usize; 3]],
+    sums: &'a mut [f32],
+}
+
+impl Visitor for Slope<'_> {
+    fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
+        layer.backward(work, tape, &mut self.sums[sums.clone()]);
+    }
+
+    fn latents(&mut self, level: usize, _kept: usize, work: &mut Work, tape: &mut Tape) {
+        let planes = tape.pop(self.events[level][2] * work.lanes());
+        slope(work, planes);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Run a program over a batch: data to latents, latents to data.
 
-use crate::program::{Program, Stage, begin};
+use crate::program::{Program, begin};
 use crate::team::with_team;
+use crate::walk::{Decode, Encode, finish_rows};
 use crate::work::{Tape, Work, to_planes, to_rows};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -137,31 +138,15 @@ impl Program {
     }
 
     fn tile_forward(&self, work: &mut Work, tape: &mut Tape, marks: &[usize], keeps: bool, part: &mut Part<'_>) {
-        for stage in &self.stages {
-            match stage {
-                Stage::Layer(layer, _) => {
-                    let height = tape.height();
-                    layer.forward(work, tape);
-                    if !keeps {
-                        tape.drop_to(height);
-                    }
-                }
-                Stage::Step(number) => {
-                    if let Some(at) = marks.iter().position(|mark| mark == number) {
-                        to_rows(&work.state, work.channels, work.lanes(), part.marked[at]);
-                    }
-                }
-                Stage::Leave { kept, level } => {
-                    let lanes = work.lanes();
-                    to_rows(&work.state[kept * lanes..], work.channels - kept, lanes, part.latents[*level]);
-                    work.state.truncate(kept * lanes);
-                    work.channels = *kept;
-                }
+        let Part { latents, marked, log_det, .. } = part;
+        let step = |number: usize, planes: &[f32], channels, lanes| {
+            if let Some(at) = marks.iter().position(|mark| *mark == number) {
+                to_rows(planes, channels, lanes, marked[at]);
             }
-        }
-        let top = part.latents.len() - 1;
-        to_rows(&work.state, work.channels, work.lanes(), part.latents[top]);
-        part.log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
+        };
+        let latents = |level: usize, planes: &[f32], channels, lanes| to_rows(planes, channels, lanes, latents[level]);
+        self.walk_forward(work, tape, &mut Encode { keeps, step, latents });
+        log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
     }
 
     /// Latents to data, with the same log-determinants. `latents` are those of every level.
@@ -182,35 +167,12 @@ impl Program {
         parts.for_each(|(index, (x, log_det))| {
             let samples = index * tile..index * tile + log_det.len();
             with_space(|work, tape| {
-                let top = self.latents.len() - 1;
-                begin(work, samples.len(), self.latents[top]);
+                self.begin_back(work, context, &samples);
                 work.alone = batch <= tile;
-                self.start_context(work, context, &samples);
                 let own = |level: usize| &latents[level][samples.start * sizes[level]..samples.end * sizes[level]];
-                let lanes = work.lanes();
-                to_planes(own(top), work.channels, lanes, &mut work.state);
-                self.with_team(work.alone, batch, || {
-                    for stage in self.stages.iter().rev() {
-                        match stage {
-                            Stage::Layer(layer, _) => {
-                                let height = tape.height();
-                                layer.inverse(work, tape);
-                                tape.drop_to(height);
-                            }
-                            Stage::Step(_) => {}
-                            Stage::Leave { level, .. } => {
-                                let (lanes, leaving) = (work.lanes(), self.latents[*level][2]);
-                                let mut planes = work.take(0);
-                                to_planes(own(*level), leaving, lanes, &mut planes);
-                                work.state.extend_from_slice(&planes);
-                                work.channels += leaving;
-                                work.give(planes);
-                            }
-                        }
-                    }
-                });
-                to_rows(&work.state, work.channels, work.lanes(), x);
-                log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
+                let mut pass = Decode { events: &self.latents, latents: own };
+                self.with_team(work.alone, batch, || self.walk_back(work, tape, &mut pass));
+                finish_rows(work, x, log_det);
             });
         });
         (x, log_det)

@@ -1,9 +1,9 @@
 //! Carry one tile through a program on the calling thread, into slices of the caller: nothing is allocated once the thread has room.
 
 use crate::passes::with_space;
-use crate::program::{Program, Stage, begin};
-use crate::work::{to_planes, to_rows};
-use std::ops::Range;
+use crate::program::Program;
+use crate::walk::{Decode, Encode};
+use crate::work::to_rows;
 
 impl Program {
     /// Values of one sample that the latents of each level begin at, and at last all of them.
@@ -21,64 +21,31 @@ impl Program {
         with_space(|work, tape| {
             self.start(work, x, context, &samples);
             let mut rest = latents;
-            for stage in &self.stages {
-                match stage {
-                    Stage::Layer(layer, _) => {
-                        let height = tape.height();
-                        layer.forward(work, tape);
-                        tape.drop_to(height);
-                    }
-                    Stage::Step(_) => {}
-                    Stage::Leave { kept, level } => {
-                        let size: usize = self.latents[*level].iter().product();
-                        let (own, tail) = rest.split_at_mut(size * samples.len());
-                        rest = tail;
-                        let lanes = work.lanes();
-                        to_rows(&work.state[kept * lanes..], work.channels - kept, lanes, own);
-                        work.state.truncate(kept * lanes);
-                        work.channels = *kept;
-                    }
-                }
-            }
-            to_rows(&work.state, work.channels, work.lanes(), rest);
+            let take = |level: usize, planes: &[f32], channels, lanes| {
+                let size: usize = self.latents[level].iter().product();
+                let (own, tail) = std::mem::take(&mut rest).split_at_mut(size * samples.len());
+                rest = tail;
+                to_rows(planes, channels, lanes, own);
+            };
+            let mut pass = Encode { keeps: false, step: |_, _: &[f32], _, _| {}, latents: take };
+            self.walk_forward(work, tape, &mut pass);
             log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
         });
     }
 
     /// Latents to data; `latents` gives those of one level for the tile's samples.
     pub(crate) fn decode_tile<'a>(
-        &self,
+        &'a self,
         samples: usize,
         latents: impl Fn(usize) -> &'a [f32],
         context: &[f32],
         x: &mut [f32],
+        log_det: &mut [f32],
     ) {
-        let range: Range<usize> = 0..samples;
         with_space(|work, tape| {
-            let top = self.latents.len() - 1;
-            begin(work, samples, self.latents[top]);
-            self.start_context(work, context, &range);
-            let lanes = work.lanes();
-            to_planes(latents(top), work.channels, lanes, &mut work.state);
-            for stage in self.stages.iter().rev() {
-                match stage {
-                    Stage::Layer(layer, _) => {
-                        let height = tape.height();
-                        layer.inverse(work, tape);
-                        tape.drop_to(height);
-                    }
-                    Stage::Step(_) => {}
-                    Stage::Leave { level, .. } => {
-                        let (lanes, leaving) = (work.lanes(), self.latents[*level][2]);
-                        let mut planes = work.take(0);
-                        to_planes(latents(*level), leaving, lanes, &mut planes);
-                        work.state.extend_from_slice(&planes);
-                        work.channels += leaving;
-                        work.give(planes);
-                    }
-                }
-            }
-            to_rows(&work.state, work.channels, work.lanes(), x);
+            self.begin_back(work, context, &(0..samples));
+            self.walk_back(work, tape, &mut Decode { events: &self.latents, latents });
+            crate::walk::finish_rows(work, x, log_det);
         });
     }
 }

@@ -22,7 +22,8 @@ pub enum Mask {
     CheckerboardEven,
     /// Positions whose row and column have an odd sum condition.
     CheckerboardOdd,
-    /// Channels below this one condition, the others are transformed: a first part of the state that is never moved (a picture beside its noise).
+    /// Channels below this one condition, the others are transformed: a first part of the state that is never moved (a picture beside its noise). With 0
+    /// all channels are transformed by the context alone: as a last layer, a normal base whose mean and scale depend on the context.
     Below(usize),
 }
 
@@ -77,15 +78,19 @@ pub struct CouplingConfig {
 
 impl CouplingConfig {
     fn check(&self) -> Result<()> {
-        if self.channels < 2 && !self.mask.is_spatial() {
+        if self.channels < 2 && !self.mask.is_spatial() && self.mask != Mask::Below(0) {
             let problem = format!("{} channel", self.channels);
             return Err(Error::config("coupling.channels", problem, "a coupling needs at least 2"));
         }
         if let Mask::Below(first) = self.mask
-            && !(1..self.channels).contains(&first)
+            && (first >= self.channels || first == 0 && self.context == 0)
         {
             let problem = format!("below {first} of {} channels leaves nothing to condition or to move", self.channels);
-            return Err(Error::config("coupling.mask", problem, "use 1 to the number of channels less 1"));
+            return Err(Error::config(
+                "coupling.mask",
+                problem,
+                "use 1 to the number of channels less 1; 0 with a context",
+            ));
         }
         self.transform.check("coupling.transform")?;
         self.conditioner.check("coupling.conditioner")

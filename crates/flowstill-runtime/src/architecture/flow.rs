@@ -1,6 +1,9 @@
 //! Describe a whole flow, and follow the shape of a state through it.
 
-use super::{BaseConfig, BijectorConfig, SplitConfig, TensorSpec, Visit};
+use super::{
+    BaseConfig, BijectorConfig, ConditionerConfig, CouplingConfig, Mask, ScaleMap, SplitConfig, TensorSpec, Univariate,
+    Visit,
+};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt::Arguments;
@@ -59,6 +62,37 @@ impl Architecture {
     /// One level over the columns of a table.
     pub fn table(columns: usize, context: usize, steps: Vec<BijectorConfig>, base: BaseConfig) -> Self {
         Self { event: [1, 1, columns], context, levels: vec![steps], splits: Vec::new(), base }
+    }
+
+    /// The same flow with a base whose mean and scale depend on the context: `z = (y + t(c)) exp(s(c))` per channel of the last level, `t` and `s` linear
+    /// in the context. `y` are the latents before, so teacher and student still share the noise of one standard normal. Over pictures it is Glow's
+    /// class-conditional prior of the last level (Kingma and Dhariwal 2018, code, `ycond`).
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a flow without a context, [`Error::Shape`] if its layers do not fit together.
+    pub fn with_conditional_base(mut self) -> Result<Self> {
+        let channels = self.latent_events()?.last().map_or(0, |event| event[2]);
+        if self.context == 0 {
+            return Err(Error::config(
+                "conditional_base",
+                "there is nothing to condition on",
+                "give conditioning columns or classes, or leave it out",
+            ));
+        }
+        let layer = BijectorConfig::Coupling(CouplingConfig {
+            channels,
+            mask: Mask::Below(0),
+            transform: Univariate::Affine { scale: ScaleMap::Tanh { bound: 5.0 } },
+            conditioner: ConditionerConfig::Mlp { hidden: Vec::new(), activation: Default::default() },
+            context: self.context,
+        });
+        // Within the last step, so that steps are as many as before.
+        match self.levels.last_mut().and_then(|steps| steps.last_mut()) {
+            Some(BijectorConfig::Chain { steps }) => steps.push(layer),
+            Some(step) => *step = BijectorConfig::Chain { steps: vec![step.clone(), layer] },
+            None => self.levels = vec![vec![layer]],
+        }
+        Ok(self)
     }
 
     /// The number of dimensions of one sample.

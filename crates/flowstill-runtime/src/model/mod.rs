@@ -1,5 +1,6 @@
 //! Score and sample a flow file in the units of the data, from one row to millions.
 
+mod output;
 mod pictures;
 mod sample;
 mod value;
@@ -13,6 +14,7 @@ use crate::pictures::PictureScaling;
 use crate::program::Program;
 use crate::standardization::standardise;
 use crate::{Error, Result, Standardization};
+use output::{Output, Rows};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -125,7 +127,7 @@ impl Model {
     /// As [`Model::log_prob`].
     pub fn log_prob_from<V: Value>(&self, first: usize, rows: &[V], context: &[V], out: &mut [V]) -> Result<()> {
         self.check("rows to score", out.len(), rows.len(), context.len())?;
-        self.tiles(out, 1, |samples, out| {
+        self.tiles(Rows::new(out, 1), |samples, Rows { values: out, .. }| {
             SPACE.with_borrow_mut(|space| {
                 self.enter(space, first, rows, context, &samples)?;
                 self.encode_space(space, samples.len());
@@ -153,7 +155,7 @@ impl Model {
         let d = self.columns();
         self.check("rows to encode", latents.len() / d, rows.len(), context.len())?;
         self.check("latents", latents.len() / d, latents.len(), context.len())?;
-        self.tiles(latents, d, |samples, out| {
+        self.tiles(Rows::new(latents, d), |samples, Rows { values: out, .. }| {
             SPACE.with_borrow_mut(|space| {
                 self.enter(space, 0, rows, context, &samples)?;
                 self.encode_space(space, samples.len());
@@ -177,11 +179,11 @@ impl Model {
         let d = self.columns();
         self.check("latents to decode", rows.len() / d, latents.len(), context.len())?;
         self.check("rows", rows.len() / d, rows.len(), context.len())?;
-        self.tiles(rows, d, |samples, out| {
+        self.tiles(Rows::new(rows, d), |samples, Rows { values: out, .. }| {
             SPACE.with_borrow_mut(|space| {
                 self.enter_context(space, 0, context, &samples)?;
                 let count = samples.len();
-                let Space { x, context, latents: own, .. } = space;
+                let Space { x, context, latents: own, log_det } = space;
                 own.resize(count * d, 0.0);
                 for (index, row) in latents[samples.start * d..samples.end * d].chunks_exact(d).enumerate() {
                     for level in 0..self.densities.len() {
@@ -192,7 +194,8 @@ impl Model {
                 }
                 x.resize(count * d, 0.0);
                 let level = |level: usize| &own[self.starts[level] * count..self.starts[level + 1] * count];
-                self.program.decode_tile(count, level, context, x);
+                log_det.resize(count, 0.0);
+                self.program.decode_tile(count, level, context, x, log_det);
                 self.in_data_units(x, out);
                 Ok(())
             })
@@ -261,26 +264,37 @@ impl Model {
 
     /// The standardised log-density of one sample of a tile; sums are rounded as the full library rounds them.
     fn density_of(&self, space: &Space, sample: usize, samples: usize) -> f32 {
-        let of =
-            |level: usize| self.densities[level].log_prob(&space.latents[self.level(level, sample, samples)]) as f32;
-        let top = self.densities.len() - 1;
-        (0..top).fold(of(top), |sum, level| sum + of(level)) + space.log_det[sample]
+        self.density(|level| &space.latents[self.level(level, sample, samples)]) + space.log_det[sample]
     }
 
-    /// Fill `out`, `width` values a sample, tile by tile: one on this thread, more on all. The error is that of the first tile that has one.
-    fn tiles<O: Send>(
-        &self,
-        out: &mut [O],
-        width: usize,
-        run: impl Fn(Range<usize>, &mut [O]) -> Result<()> + Sync,
-    ) -> Result<()> {
-        let count = out.len() / width;
+    /// The log-density of the latents of one sample under the base.
+    fn density<'a>(&self, latents: impl Fn(usize) -> &'a [f32]) -> f32 {
+        let of = |level: usize| self.densities[level].log_prob(latents(level)) as f32;
+        let top = self.densities.len() - 1;
+        (0..top).fold(of(top), |sum, level| sum + of(level))
+    }
+
+    /// Fill `out` tile by tile: one on this thread, more on all. The error is that of the first tile that has one.
+    fn tiles<P: Output>(&self, out: P, run: impl Fn(Range<usize>, P) -> Result<()> + Sync) -> Result<()> {
+        let count = out.samples();
         let tile = self.program.tile(count, false);
         if count <= tile {
             return if count == 0 { Ok(()) } else { run(0..count, out) };
         }
-        let parts = out.par_chunks_mut(tile * width).enumerate();
-        let done = parts.map(|(index, out)| run(index * tile..index * tile + out.len() / width, out));
-        done.find_first(Result::is_err).unwrap_or(Ok(()))
+        in_parts(out, tile, run)
     }
+}
+
+/// Fill parts of `each` samples on all threads.
+fn in_parts<P: Output>(out: P, each: usize, run: impl Fn(Range<usize>, P) -> Result<()> + Sync) -> Result<()> {
+    let mut parts = Vec::with_capacity(out.samples().div_ceil(each));
+    let (mut rest, mut start) = (out, 0);
+    while rest.samples() > 0 {
+        let count = each.min(rest.samples());
+        let (part, tail) = rest.split(count);
+        parts.push((start..start + count, part));
+        (rest, start) = (tail, start + count);
+    }
+    let done = parts.into_par_iter().map(|(samples, part)| run(samples, part));
+    done.find_first(Result::is_err).unwrap_or(Ok(()))
 }

@@ -1,5 +1,7 @@
 //! Score pictures as bytes in bits per dimension, and draw new ones.
 
+use super::output::Rows;
+use super::sample::Drawn;
 use super::{Model, SPACE, Space};
 use crate::pictures::{PictureScaling, log_mean_exp, picture_noise};
 use crate::{Error, Result};
@@ -36,7 +38,7 @@ impl Model {
         let mut logs = vec![0.0; out.len() * draws.max(1)];
         for draw in 0..draws.max(1) {
             let own = &mut logs[draw * out.len()..(draw + 1) * out.len()];
-            self.tiles(own, 1, |samples, logs| {
+            self.tiles(Rows::new(own, 1), |samples, Rows { values: logs, .. }| {
                 SPACE.with_borrow_mut(|space| {
                     self.enter_labels(space, labels, samples.clone());
                     space.x.clear();
@@ -93,8 +95,10 @@ impl Model {
             self.enter_labels(space, labels, samples);
             Ok(())
         };
-        let leave = |x: &[f32], out: &mut [u8]| out.iter_mut().zip(x).for_each(|(v, x)| *v = scaling.inverse(*x));
-        self.draw(0, seed, temperature, out, &enter, &leave)
+        let leave = |drawn: Drawn<'_>, out: Rows<'_, u8>| {
+            out.values.iter_mut().zip(drawn.x).for_each(|(v, x)| *v = scaling.inverse(*x));
+        };
+        self.draw(0, seed, temperature, Rows::new(out, self.columns()), &enter, &leave)
     }
 
     fn needs_pictures(&self) -> Result<PictureScaling> {

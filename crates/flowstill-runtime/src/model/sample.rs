@@ -1,8 +1,8 @@
 //! Draw rows: the same ones by the same seed as the full library draws, on any number of cores.
 
-use super::{Model, SPACE, Space, Value};
+use super::output::{Output, Rows};
+use super::{Model, SPACE, Space, Value, in_parts};
 use crate::{Error, Result, pictures, random};
-use rayon::prelude::*;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -12,6 +12,14 @@ pub const CHUNK: usize = 8192;
 thread_local! {
     /// Noise of a chunk: taken out while in use, for a thread that waits may begin another chunk.
     static NOISE: Cell<(Vec<f32>, Vec<f32>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// What a flow made of the noise of a tile.
+pub(super) struct Drawn<'a> {
+    /// The samples, standardised.
+    pub x: &'a [f32],
+    /// The standardised log-density of one of them.
+    pub log_prob: &'a dyn Fn(usize) -> f32,
 }
 
 impl Model {
@@ -38,6 +46,46 @@ impl Model {
         context: &[V],
         out: &mut [V],
     ) -> Result<()> {
+        let rows = Rows::new(out, self.columns());
+        self.draw_rows(first, seed, temperature, context, rows, &|drawn, out| self.in_data_units(drawn.x, out.values))
+    }
+
+    /// Draw rows and their log-densities in one pass: nats, in the data's own units, those of the flow itself whatever the temperature. `log_prob` holds one
+    /// value for each row of `out`; the rows are those that [`Model::sample`] draws.
+    ///
+    /// # Errors
+    /// As [`Model::sample`].
+    pub fn sample_and_log_prob<V: Value>(
+        &self,
+        seed: u64,
+        temperature: f64,
+        context: &[V],
+        out: &mut [V],
+        log_prob: &mut [V],
+    ) -> Result<()> {
+        let columns = self.columns();
+        if log_prob.len().checked_mul(columns) != Some(out.len()) {
+            let expected = format!("{} rows of {columns} values", log_prob.len());
+            return Err(Error::shape("rows to draw", expected, format!("{} values", out.len())));
+        }
+        let both = (Rows::new(out, columns), Rows::new(log_prob, 1));
+        self.draw_rows(0, seed, temperature, context, both, &|drawn, (rows, log_prob)| {
+            self.in_data_units(drawn.x, rows.values);
+            for (sample, out) in log_prob.values.iter_mut().enumerate() {
+                *out = V::from_f64(f64::from((drawn.log_prob)(sample)) + self.offset);
+            }
+        })
+    }
+
+    fn draw_rows<V: Value, P: Output>(
+        &self,
+        first: u64,
+        seed: u64,
+        temperature: f64,
+        context: &[V],
+        out: P,
+        leave: &(impl Fn(Drawn<'_>, P) + Sync),
+    ) -> Result<()> {
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(Error::config(
                 "temperature",
@@ -45,9 +93,9 @@ impl Model {
                 "use a number above 0; 1 samples the density",
             ));
         }
-        self.check("rows to draw", out.len() / self.columns(), out.len(), context.len())?;
+        self.check("rows to draw", out.samples(), out.samples() * self.columns(), context.len())?;
         let enter = |space: &mut Space, samples: Range<usize>| self.enter_context(space, 0, context, &samples);
-        self.draw(first, seed, temperature, out, &enter, &|x, out| self.in_data_units(x, out))
+        self.draw(first, seed, temperature, out, &enter, leave)
     }
 
     /// Rows of a chunk.
@@ -59,46 +107,53 @@ impl Model {
     }
 
     /// Draw samples, chunk by chunk; `enter` brings a tile's context into the thread's space, `leave` writes what the flow made.
-    pub(super) fn draw<O: Send>(
+    pub(super) fn draw<P: Output>(
         &self,
         first: u64,
         seed: u64,
         temperature: f64,
-        out: &mut [O],
+        out: P,
         enter: &(impl Fn(&mut Space, Range<usize>) -> Result<()> + Sync),
-        leave: &(impl Fn(&[f32], &mut [O]) + Sync),
+        leave: &(impl Fn(Drawn<'_>, P) + Sync),
     ) -> Result<()> {
         let (chunk, d) = (self.chunk(), self.columns());
         if !first.is_multiple_of(chunk as u64) {
             return Err(Error::config("first row", format!("{first}"), format!("use a multiple of {chunk}")));
         }
-        let one = |index: usize, out: &mut [O]| {
+        let one = |start: usize, out: P| {
+            let count = out.samples();
             let (mut noise, mut uniform) = NOISE.take();
-            self.noise(seed, first / chunk as u64 + index as u64, temperature, out.len() / d, &mut noise, &mut uniform);
-            let count = out.len() / d;
-            let done = self.tiles(out, d, |samples, out| {
+            let index = (first as usize + start) / chunk;
+            self.noise(seed, index as u64, temperature, count, &mut noise, &mut uniform);
+            let done = self.tiles(out, |samples, out| {
                 SPACE.with_borrow_mut(|space| {
-                    enter(space, index * chunk + samples.start..index * chunk + samples.end)?;
-                    let Space { x, context, .. } = space;
+                    enter(space, start + samples.start..start + samples.end)?;
+                    let Space { x, context, log_det, .. } = space;
                     x.resize(samples.len() * d, 0.0);
-                    let level = |level: usize| {
-                        let (start, end) = (self.starts[level], self.starts[level + 1]);
-                        let own = &noise[start * count..end * count];
-                        &own[samples.start * (end - start)..samples.end * (end - start)]
+                    log_det.resize(samples.len(), 0.0);
+                    let of = |level: usize, range: Range<usize>| {
+                        let (begin, end) = (self.starts[level], self.starts[level + 1]);
+                        let own = &noise[begin * count..end * count];
+                        &own[range.start * (end - begin)..range.end * (end - begin)]
                     };
-                    self.program.decode_tile(samples.len(), level, context, x);
-                    leave(x, out);
+                    let level = |level| of(level, samples.clone());
+                    self.program.decode_tile(samples.len(), level, context, x, log_det);
+                    let log_prob = |sample: usize| {
+                        let at = samples.start + sample;
+                        self.density(|level| of(level, at..at + 1)) + log_det[sample]
+                    };
+                    leave(Drawn { x, log_prob: &log_prob }, out);
                     Ok(())
                 })
             });
             NOISE.set((noise, uniform));
             done
         };
-        if out.len() <= chunk * d {
-            return if out.is_empty() { Ok(()) } else { one(0, out) };
+        match out.samples() {
+            0 => Ok(()),
+            count if count <= chunk => one(0, out),
+            _ => in_parts(out, chunk, |samples, out| one(samples.start, out)),
         }
-        let done = out.par_chunks_mut(chunk * d).enumerate().map(|(index, out)| one(index, out));
-        done.find_first(Result::is_err).unwrap_or(Ok(()))
     }
 
     /// The latents of a chunk, level by level.

@@ -40,9 +40,19 @@ impl Coupling {
         if self.config.mask.is_spatial() {
             return self.apply_board(state, context, forward);
         }
+        let at = positions(&state);
+        if self.kept.is_empty() {
+            // Of no channels no tensor is made.
+            let raw = to_rows(self.net.forward_context(context, at));
+            let rows = to_rows(state);
+            let (moved, log_slope) = match forward {
+                true => self.config.transform.forward(rows, raw),
+                false => self.config.transform.inverse(rows, raw),
+            };
+            return (from_rows(moved, at), sum_event(from_rows(log_slope, at)));
+        }
         let kept = take_channels(state.clone(), &self.kept);
         let raw = self.net.forward(kept.clone(), context);
-        let at = positions(&state);
         let moved = to_rows(take_channels(state, &self.moved));
         let raw = to_rows(raw);
         let (moved, log_slope) = match forward {
@@ -104,6 +114,9 @@ impl Bijector for Coupling {
 
     /// Set the normalisations inside the network.
     fn initialize(&mut self, x: &Tensor<4>, context: Context<'_>) {
+        if self.kept.is_empty() {
+            return;
+        }
         let seen = self.seen(x);
         self.net.initialize(&seen, context);
     }

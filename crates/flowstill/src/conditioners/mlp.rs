@@ -55,6 +55,16 @@ impl Conditioner {
         if let Some(context) = context {
             rows = Tensor::cat(vec![rows, context_rows(context, at)], 1);
         }
+        self.forward_rows(rows, at)
+    }
+
+    /// Evaluate a network whose only input is the context, at positions of `[batch, h, w]`.
+    pub(crate) fn forward_context(&self, context: Option<&Tensor<2>>, at: [usize; 3]) -> Tensor<4> {
+        let context = context.expect("checked by the flow: a layer without channels to see has a context");
+        self.forward_rows(context_rows(context, at), at)
+    }
+
+    fn forward_rows(&self, rows: Tensor<2>, at: [usize; 3]) -> Tensor<4> {
         if let Some(conv) = &self.conv {
             return conv.forward(from_rows(rows, at));
         }

@@ -1,7 +1,7 @@
 //! Assemble GLOW: activation normalisation, a learned mixing of the channels, an affine coupling.
 
 use super::Architecture;
-use super::named::check_steps;
+use super::named::{check_steps, with_base};
 use crate::base::BaseConfig;
 use crate::bijectors::{BijectorConfig, CouplingConfig, Mask, SplitConfig, SplitPrior, Univariate};
 use crate::conditioners::{Activation, ConditionerConfig};
@@ -32,6 +32,10 @@ pub struct GlowConfig {
     pub split: SplitPrior,
     /// Density of the latents; default standard normal.
     pub base: BaseConfig,
+    /// Let the mean and the scale of the latents (over pictures: of the last level's channels) depend linearly on the context, for class-conditional priors and
+    /// conditional densities; default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conditional_base: bool,
 }
 
 impl Default for GlowConfig {
@@ -46,6 +50,7 @@ impl Default for GlowConfig {
             lu: true,
             split: SplitPrior::default(),
             base: BaseConfig::StandardNormal,
+            conditional_base: false,
         }
     }
 }
@@ -61,7 +66,10 @@ impl GlowConfig {
         let conditioner =
             ConditionerConfig::Mlp { hidden: vec![self.hidden; self.layers - 1], activation: self.activation };
         let step = BijectorConfig::Chain { steps: self.step(columns, context, conditioner) };
-        Ok(Architecture::table(columns, context, vec![step; self.steps], self.base.clone()))
+        with_base(
+            Architecture::table(columns, context, vec![step; self.steps], self.base.clone()),
+            self.conditional_base,
+        )
     }
 
     /// The flow over pictures of shape `event` (height, width, channels): every level squeezes, takes K steps, and all but the last let half of
@@ -87,7 +95,7 @@ impl GlowConfig {
                 splits.push(split);
             }
         }
-        Ok(Architecture { event, context, levels, splits, base: self.base.clone() })
+        with_base(Architecture { event, context, levels, splits, base: self.base.clone() }, self.conditional_base)
     }
 
     fn step(&self, channels: usize, context: usize, conditioner: ConditionerConfig) -> Vec<BijectorConfig> {

@@ -1,7 +1,7 @@
 //! Assemble MAF and its inverse IAF: masked autoregressive layers with the order of the variables changed between them.
 
 use super::Architecture;
-use super::named::check_steps;
+use super::named::{check_steps, with_base};
 use crate::base::BaseConfig;
 use crate::bijectors::{BijectorConfig, MaskedAutoregressiveConfig, Univariate};
 use crate::conditioners::{Activation, MadeConfig};
@@ -70,6 +70,10 @@ pub struct MafConfig {
     pub order: Order,
     /// Density of the latents; default standard normal (a mixture makes "MAF MoG").
     pub base: BaseConfig,
+    /// Let the mean and the scale of the latents (over pictures: of the last level's channels) depend linearly on the context, for class-conditional priors and
+    /// conditional densities; default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conditional_base: bool,
 }
 
 impl Default for MafConfig {
@@ -82,6 +86,7 @@ impl Default for MafConfig {
             norm: Norm::Actnorm,
             order: Order::Reverse,
             base: BaseConfig::StandardNormal,
+            conditional_base: false,
         }
     }
 }
@@ -108,7 +113,7 @@ impl MafConfig {
     pub fn assemble(&self, columns: usize, context: usize, seed: u64) -> Result<Architecture> {
         check_steps("maf.blocks", self.blocks)?;
         let steps = self.blocks(columns, context, seed).into_iter().map(|steps| BijectorConfig::Chain { steps });
-        Ok(Architecture::table(columns, context, steps.collect(), self.base.clone()))
+        with_base(Architecture::table(columns, context, steps.collect(), self.base.clone()), self.conditional_base)
     }
 
     /// The same blocks with every MADE turned round: sampling takes one pass per block, densities take many.
@@ -123,6 +128,6 @@ impl MafConfig {
         };
         let steps = self.blocks(columns, context, seed).into_iter();
         let steps = steps.map(|steps| BijectorConfig::Chain { steps: steps.into_iter().map(turn).collect() });
-        Ok(Architecture::table(columns, context, steps.collect(), self.base.clone()))
+        with_base(Architecture::table(columns, context, steps.collect(), self.base.clone()), self.conditional_base)
     }
 }

@@ -64,6 +64,11 @@ impl FlowConfig {
     }
 }
 
+/// The flow with a base that depends on the context, if that is wished.
+pub(super) fn with_base(architecture: Architecture, conditional: bool) -> Result<Architecture> {
+    if conditional { architecture.with_conditional_base() } else { Ok(architecture) }
+}
+
 /// Refuse a flow without steps, and one so deep that it is surely a slip.
 pub(super) fn check_steps(name: &str, steps: usize) -> Result<()> {
     match steps {

@@ -1,7 +1,7 @@
 //! Assemble neural spline flows, in coupling and in autoregressive form.
 
 use super::Architecture;
-use super::named::check_steps;
+use super::named::{check_steps, with_base};
 use crate::Result;
 use crate::base::BaseConfig;
 use crate::bijectors::{BijectorConfig, CouplingConfig, Mask, MaskedAutoregressiveConfig, Univariate};
@@ -38,6 +38,10 @@ pub struct NsfConfig {
     pub tail_bound: f64,
     /// Density of the latents; default standard normal.
     pub base: BaseConfig,
+    /// Let the mean and the scale of the latents (over pictures: of the last level's channels) depend linearly on the context, for class-conditional priors and
+    /// conditional densities; default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conditional_base: bool,
 }
 
 impl Default for NsfConfig {
@@ -51,6 +55,7 @@ impl Default for NsfConfig {
             bins: 8,
             tail_bound: 3.0,
             base: BaseConfig::StandardNormal,
+            conditional_base: false,
         }
     }
 }
@@ -91,6 +96,9 @@ impl NsfConfig {
             };
             BijectorConfig::Chain { steps: vec![BijectorConfig::LuLinear { channels: columns }, spline] }
         };
-        Ok(Architecture::table(columns, context, (0..self.steps).map(step).collect(), self.base.clone()))
+        with_base(
+            Architecture::table(columns, context, (0..self.steps).map(step).collect(), self.base.clone()),
+            self.conditional_base,
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Architecture;
 use super::glow::check_levels;
-use super::named::check_steps;
+use super::named::{check_steps, with_base};
 use crate::Result;
 use crate::base::BaseConfig;
 use crate::bijectors::{BijectorConfig, CouplingConfig, Mask, SplitConfig, SplitPrior, Univariate};
@@ -32,6 +32,10 @@ pub struct RealNvpConfig {
     pub split: SplitPrior,
     /// Density of the latents; default standard normal.
     pub base: BaseConfig,
+    /// Let the mean and the scale of the latents (over pictures: of the last level's channels) depend linearly on the context, for class-conditional priors and
+    /// conditional densities; default false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conditional_base: bool,
 }
 
 impl Default for RealNvpConfig {
@@ -45,6 +49,7 @@ impl Default for RealNvpConfig {
             norm: Norm::Actnorm,
             split: SplitPrior::Standard,
             base: BaseConfig::StandardNormal,
+            conditional_base: false,
         }
     }
 }
@@ -66,7 +71,7 @@ impl RealNvpConfig {
             });
             BijectorConfig::Chain { steps: [Some(coupling), self.norm.layer(columns)].into_iter().flatten().collect() }
         });
-        Ok(Architecture::table(columns, context, steps.collect(), self.base.clone()))
+        with_base(Architecture::table(columns, context, steps.collect(), self.base.clone()), self.conditional_base)
     }
     /// The flow over pictures of shape `event` (height, width, channels).
     ///
@@ -103,6 +108,6 @@ impl RealNvpConfig {
             }
             levels.push(steps);
         }
-        Ok(Architecture { event, context, levels, splits, base: self.base.clone() })
+        with_base(Architecture { event, context, levels, splits, base: self.base.clone() }, self.conditional_base)
     }
 }

@@ -128,7 +128,7 @@ fn the_fixed_point_is_where_the_passes_end() {
             context: noise(4 * context, "context", 5),
             width: context,
         };
-        cast(&mut layer, DType::F64);
+        layer.params_mut().into_iter().for_each(|(_, param)| param.cast(DType::F64));
         let settled = batch.run_as(layer.as_ref(), Way::Inverse, DType::F64);
         for (_, param) in layer.params_mut() {
             param.set(param.flat().clone().autodiff());

@@ -127,6 +127,8 @@ fn on_pictures(before: u64) -> Vec<Case> {
         (spatial(Mask::CheckerboardOdd, 2, TRANSFORMS[2], ConditionerConfig::ZeroConv, 0), 2, 0, [1, 4]),
         (spatial(Mask::Below(1), 3, TRANSFORMS[0], smooth(), 0), 3, 0, [2, 2]),
         (spatial(Mask::Below(2), 3, TRANSFORMS[1], conv(3, Activation::Silu), 1), 3, 1, [1, 2]),
+        (spatial(Mask::Below(0), 3, TRANSFORMS[0], conditioners()[2].clone(), 2), 3, 2, [1, 2]),
+        (spatial(Mask::Below(0), 1, TRANSFORMS[3], conditioners()[0].clone(), 1), 1, 1, [1, 1]),
         (
             BijectorConfig::Chain {
                 steps: vec![
