@@ -2,8 +2,8 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::out;
-use crate::picture_data::{short, shown_shape};
 use flowstill_data::{PictureConfig, PictureSetName, check_pictures, load_pictures, picture_sets};
+use flowstill_experiment::{first_names, shown_shape};
 use flowstill_metrics::{Align, text_table};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -106,7 +106,7 @@ pub(super) fn describe(config: &PictureConfig, as_json: bool) -> Outcome<()> {
     let steps: String = set.steps.iter().map(|step| format!("  {step}\n")).collect();
     let means: Vec<String> = set.train.channel_means().iter().map(|mean| format!("{mean:.2}")).collect();
     let names: Vec<String> = classes.iter().map(|(class, count)| format!("{class} ({count})")).collect();
-    let classes = if names.is_empty() { "none".to_string() } else { short(&names) };
+    let classes = if names.is_empty() { "none".to_string() } else { first_names(&names, 12) };
     out::print(&format!(
         "{}\n{} train, {} validation, {} test pictures of {}, {} bits\n{steps}\nclasses (train pictures)  {classes}\n\
          channel means             {} of 0 to {}\n",

@@ -3,12 +3,12 @@
 use super::evaluate_pictures::named_set;
 use crate::args::{Sheet as Args, SheetKind};
 use crate::failure::{Failure, Outcome};
-use crate::picture_data::{self, scaling_of, shown_shape};
-use crate::sheets::{self, COLUMNS, Sheet};
-use crate::{device, out};
+use crate::out;
 use flowstill::file;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
+use flowstill_experiment::sheets::{self, COLUMNS, Sheet};
+use flowstill_experiment::{Prepared, pictures_in, scaling_of, shown_shape};
 use serde_json::json;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Outcome<()> {
     check(args)?;
     let mut models: Vec<(String, Model)> = Vec::new();
     for path in &args.flows {
-        let model = file::load(path, &device::current())?;
+        let model = file::load(path, &flowstill::device::cpu())?;
         let name = path.display().to_string();
         scaling_of(&model).map_err(|_| {
             Failure::input(format!("{name}: expected a flow over pictures, got one over rows of a table; leave it out"))
@@ -162,11 +162,11 @@ fn fits((first_name, first): &(String, Model), (name, model): &(String, Model), 
 fn pictures(args: &Args, model: &Model) -> Outcome<(Pictures, String)> {
     let text = args.data.as_deref().unwrap_or_default();
     let (pictures, named) = if text.starts_with("set=") {
-        let data = picture_data::load_for(model, &named_set(text)?)?;
+        let data = Prepared::from_pictures_for(model, &named_set(text)?)?;
         let test = data.test.pictures().cloned().ok_or_else(|| Failure::run("expected pictures; report this bug"))?;
         (test, format!("test split of {}", data.source))
     } else {
-        (picture_data::load_folder(model, Path::new(text))?, text.to_string())
+        (pictures_in(model, Path::new(text))?, text.to_string())
     };
     if pictures.is_empty() {
         return Err(Failure::input(format!("{named}: expected at least 1 picture, got none; give more")));

@@ -1,7 +1,7 @@
 //! Lay a comparison out for people: on the terminal and in Markdown.
 
-use crate::plan::PLAIN;
-use crate::report::{Comparison, OverSeeds, PictureSummary, Summary};
+use super::{Comparison, OverSeeds, PictureSummary, Summary};
+use crate::recipe::PLAIN;
 use flowstill_metrics::{Align, markdown_table, text_table};
 
 const HEADERS: [&str; 9] = [
@@ -54,7 +54,7 @@ fn of_pictures(comparison: &Comparison) -> bool {
 }
 
 /// The table with what it means, for a terminal.
-pub fn text(comparison: &Comparison) -> String {
+pub(super) fn text(comparison: &Comparison) -> String {
     let table = match of_pictures(comparison) {
         true => text_table(&PICTURE_HEADERS, &cells(comparison), &PICTURE_ALIGN),
         false => text_table(&HEADERS, &cells(comparison), &ALIGN),
@@ -63,7 +63,7 @@ pub fn text(comparison: &Comparison) -> String {
 }
 
 /// The same as Markdown.
-pub fn markdown(comparison: &Comparison) -> String {
+pub(super) fn markdown(comparison: &Comparison) -> String {
     let table = match of_pictures(comparison) {
         true => markdown_table(&PICTURE_HEADERS, &cells(comparison), &PICTURE_ALIGN),
         false => markdown_table(&HEADERS, &cells(comparison), &ALIGN),
@@ -182,12 +182,12 @@ fn legend(comparison: &Comparison) -> Vec<String> {
     let lost: Vec<String> = comparison
         .rows
         .iter()
-        .filter(|row| row.verdict.test_rows_not_finite + row.verdict.samples_not_finite > 0)
+        .filter(|row| row.metrics.test_rows_not_finite + row.metrics.samples_not_finite > 0)
         .map(|row| {
-            let verdict = &row.verdict;
+            let metrics = &row.metrics;
             format!(
                 "{} (seed {}): {} test densities and {} samples were not finite and are left out.",
-                row.role, row.seed, verdict.test_rows_not_finite, verdict.samples_not_finite
+                row.role, row.seed, metrics.test_rows_not_finite, metrics.samples_not_finite
             )
         })
         .collect();
