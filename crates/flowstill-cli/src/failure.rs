@@ -1,6 +1,5 @@
 //! Tell why a command failed on one line, and give the exit code.
 
-use flowstill_data::DataError;
 use flowstill_experiment::Error;
 use std::process::ExitCode;
 
@@ -35,20 +34,8 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Told(error)
-    }
-}
-
-impl From<flowstill::Error> for Failure {
-    fn from(error: flowstill::Error) -> Self {
-        Self::Told(error.into())
-    }
-}
-
-impl From<DataError> for Failure {
-    fn from(error: DataError) -> Self {
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
         Self::Told(error.into())
     }
 }

@@ -8,7 +8,9 @@
 //! | read what came out | [`Comparison`], [`Row`], [`Metrics`], [`TrainedModel`] |
 //! | load data as a flow sees them | [`Prepared`], [`stream_rows`], [`pictures_in`] |
 //! | evaluate a flow on any data | [`evaluate_rows`], [`evaluate_pictures`], [`Reference`] |
-//! | lay pictures of flows out | [`sheets`] |
+//! | lay pictures of flows out on sheets | [`sheets`] |
+//! | give data by options instead of a recipe | [`Source`] |
+//! | tell people what came out | [`words`] |
 //!
 //! Nothing here prints, exits, or panics on what it is given: progress goes to the caller as [`Event`]s, and a failure is an [`Error`] of one
 //! line that says what to do. Some remedies name options of the command `flowstill`, which is a thin layer over this crate.
@@ -39,6 +41,7 @@
 
 mod error;
 mod events;
+pub mod words;
 
 mod recipe;
 
@@ -57,17 +60,15 @@ mod runner;
 
 pub use error::{Error, Result};
 pub use events::{Event, Events};
-pub use recipe::{DataPlan, ModelPlan, Override, Plan, Recipe, Source, nearest};
+
+pub use recipe::{DataPlan, ModelPlan, Override, Plan, Recipe, Source};
 
 pub use experiment::{Experiment, device};
-pub use report::{Comparison, Failed, OverSeeds, PictureSummary, Report, Row, Summary, thousands};
+pub use report::{Comparison, Failed, OverSeeds, PictureSummary, Report, Row, Summary};
 pub use runner::TrainedModel;
 
-pub use data::{
-    PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Split, Typed, class_names, first_names,
-    is_picture_set, pictures_in, read_context, read_rows, scaling_of, shown_shape, stream_rows, trained_on,
-    without_settings,
-};
-pub use evaluate::{
-    EvaluateConfig, FeatureConfig, Metrics, NetworkName, Reference, evaluate_pictures, evaluate_rows, shown_pixels,
-};
+pub use data::{PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Remedy, Split};
+pub use data::{class_names, is_picture_set, scaling_of, trained_on, without_settings};
+pub use data::{pictures_in, read_context, read_rows, stream_rows};
+pub use evaluate::{EvaluateConfig, FeatureConfig, Metrics, NetworkName, Reference};
+pub use evaluate::{evaluate_pictures, evaluate_rows, shown_pixels};

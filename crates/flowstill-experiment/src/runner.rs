@@ -33,6 +33,7 @@ pub struct Runner<'a> {
 }
 
 /// A model in its finished state.
+#[derive(Debug)]
 pub struct TrainedModel {
     /// The model, as its file holds it.
     pub model: Model,

@@ -67,7 +67,7 @@ impl Sheet {
     }
 
     /// Rows so far.
-    pub fn len(&self) -> usize {
+    pub fn row_count(&self) -> usize {
         self.rows.len()
     }
 

@@ -8,9 +8,10 @@ use crate::progress::Progress;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill_data::{PictureConfig, SetName};
+use flowstill_experiment::words::thousands;
 use flowstill_experiment::{
-    DataPlan, EvaluateConfig, Event, FeatureConfig, Metrics, NetworkName, Prepared, Recipe, Reference, Split, Typed,
-    evaluate_pictures, pictures_in, shown_pixels, thousands, trained_on,
+    DataPlan, EvaluateConfig, Event, FeatureConfig, Metrics, NetworkName, Prepared, Recipe, Reference, Remedy, Split,
+    evaluate_pictures, pictures_in, shown_pixels, trained_on,
 };
 use std::path::Path;
 
@@ -172,7 +173,7 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
     };
     let data = Prepared::from_pictures_for(model, &config)?;
     let split = Split::from(args.split);
-    data.check_unseen(&model.facts, split, Typed::Data)?.iter().for_each(|doubt| out::note(doubt));
+    data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
     let of = |split: Split| format!("{} split of {}", split.name(), data.source);
     let taken = |examples: &flowstill::train::Examples| {
         examples.pictures().cloned().ok_or_else(|| Failure::run("expected pictures; report this bug"))

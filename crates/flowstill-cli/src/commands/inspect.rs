@@ -7,7 +7,8 @@ use flowstill::Parameters;
 use flowstill::file::{self, FORMAT_VERSION, SplitFacts};
 use flowstill::model::Model;
 use flowstill::pictures::{PictureScaling, Range};
-use flowstill_experiment::{class_names, is_picture_set, shown_shape};
+use flowstill_experiment::words::shape;
+use flowstill_experiment::{class_names, is_picture_set};
 use serde_json::json;
 
 pub(super) fn run(args: &Inspect) -> Outcome<()> {
@@ -83,7 +84,7 @@ fn pictures(model: &Model, scaling: PictureScaling) -> [(&'static str, String); 
         Range::Centred => "centred: -1/2 to 1/2".to_string(),
         Range::Logit { alpha } => format!("logit, alpha {alpha}"),
     };
-    let latents: Vec<String> = model.flow.latent_events().iter().map(|event| shown_shape(*event)).collect();
+    let latents: Vec<String> = model.flow.latent_events().iter().map(|event| shape(*event)).collect();
     [
         ("pictures", format!("height {h}, width {w}, channels {c}, {} bits", scaling.bits)),
         ("range", range),

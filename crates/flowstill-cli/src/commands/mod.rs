@@ -25,7 +25,8 @@ use clap::error::ErrorKind;
 use flowstill::burn::tensor::Device;
 use flowstill::model::Model;
 use flowstill_data::DataError;
-use flowstill_experiment::{Experiment, Override, Recipe, class_names, device, first_names};
+use flowstill_experiment::words::first_names;
+use flowstill_experiment::{Experiment, Override, Recipe, class_names, device};
 use std::path::{Path, PathBuf};
 use toml::Value;
 

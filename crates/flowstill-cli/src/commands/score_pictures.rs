@@ -8,7 +8,8 @@ use flowstill::file::write_atomically;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill_data::{picture_files, read_picture};
-use flowstill_experiment::{Error, class_names, first_names, scaling_of, shown_shape, without_settings};
+use flowstill_experiment::words::{first_names, shape};
+use flowstill_experiment::{Error, class_names, scaling_of, without_settings};
 use rayon::prelude::*;
 use std::f64::consts::LN_2;
 use std::fmt::Write;
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Score, model: &Model) -> Outcome<()> {
         return Err(Failure::input(format!(
             "{}: expected a PNG or JPEG file or a folder of them, as the flow models pictures of {}; give one, or a flow over a table",
             args.file.display(),
-            shown_shape(model.flow.architecture().event)
+            shape(model.flow.architecture().event)
         )));
     }
     let files = picture_files(&args.file).map_err(without_settings)?;
@@ -98,8 +99,8 @@ fn read(model: &Model, files: &[PathBuf]) -> Outcome<Pictures> {
             return Err(Error::input(format!(
                 "{}: expected a picture of {}, as the flow models, got {}; convert it, or leave it out",
                 file.display(),
-                shown_shape(event),
-                shown_shape(picture.shape())
+                shape(event),
+                shape(picture.shape())
             )));
         }
         picture.pixels.iter_mut().for_each(|value| *value >>= 8 - scaling.bits);

@@ -8,7 +8,8 @@ use flowstill::file;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill_experiment::sheets::{self, COLUMNS, Sheet};
-use flowstill_experiment::{Prepared, pictures_in, scaling_of, shown_shape};
+use flowstill_experiment::words::shape;
+use flowstill_experiment::{Prepared, pictures_in, scaling_of};
 use serde_json::json;
 use std::path::Path;
 
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Outcome<()> {
     let mut sheet = Sheet::new(first.flow.architecture().event);
     let mut legend: Vec<String> = Vec::new();
     let mut add = |part: Sheet, names: Vec<String>| {
-        debug_assert_eq!(part.len(), names.len());
+        debug_assert_eq!(part.row_count(), names.len());
         legend.extend(names);
         sheet.append(part);
     };
@@ -138,7 +139,7 @@ fn fits((first_name, first): &(String, Model), (name, model): &(String, Model), 
     let say = |model: &Model| {
         let architecture = model.flow.architecture();
         let bits = model.pictures.map_or(0, |scaling| scaling.bits);
-        format!("{}, {bits} bits, {} classes", shown_shape(architecture.event), architecture.context)
+        format!("{}, {bits} bits, {} classes", shape(architecture.event), architecture.context)
     };
     let (expected, got) = (say(first), say(model));
     if expected != got {
@@ -146,9 +147,8 @@ fn fits((first_name, first): &(String, Model), (name, model): &(String, Model), 
             "{name}: expected a flow over the same pictures as {first_name} ({expected}), got {got}; make a sheet of its own"
         )));
     }
-    let latents = |model: &Model| {
-        model.flow.latent_events().iter().map(|event| shown_shape(*event)).collect::<Vec<_>>().join(" + ")
-    };
+    let latents =
+        |model: &Model| model.flow.latent_events().iter().map(|event| shape(*event)).collect::<Vec<_>>().join(" + ");
     let (expected, got) = (latents(first), latents(model));
     if kind == SheetKind::SameLatents && expected != got {
         return Err(Failure::input(format!(

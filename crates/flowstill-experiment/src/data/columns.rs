@@ -1,6 +1,7 @@
 //! Find a flow's columns in a user's table.
 
-use super::{Prepared, first_names};
+use super::Prepared;
+use crate::words::first_names;
 use crate::{Error, Result};
 use flowstill::model::Model;
 use flowstill_data::{DataConfig, DataError, ReadOptions, Table, stream};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// How the remedy is typed.
 #[derive(Clone, Copy)]
-pub enum Typed {
+pub enum Remedy {
     /// As `--set data.KEY=VALUE`.
     Set,
     /// As a part of `--data set=NAME,KEY=VALUE`.
@@ -30,7 +30,7 @@ impl Prepared {
     ///
     /// # Errors
     /// When the flow learned from another split of the same table.
-    pub fn check_unseen(&self, facts: &TrainingFacts, part: Split, typed: Typed) -> Result<Option<String>> {
+    pub fn check_unseen(&self, facts: &TrainingFacts, part: Split, remedy: Remedy) -> Result<Option<String>> {
         let settings = match find(facts, self, part) {
             Finding::Clean => return Ok(None),
             Finding::Doubt(why) => return Ok(Some(why)),
@@ -40,9 +40,9 @@ impl Prepared {
             settings.iter().map(way).collect::<Vec<_>>().join(with)
         };
         let cut = listed(&|(key, value)| format!("{key} {value}"), ", ");
-        let remedy = match typed {
-            Typed::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
-            Typed::Data => {
+        let remedy = match remedy {
+            Remedy::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
+            Remedy::Data => {
                 let keys = listed(&|(key, value)| format!("{key}={value}"), ",");
                 format!("--data set={},...,{keys}", self.split.set)
             }

@@ -12,9 +12,9 @@ use flowstill::train::{Examples, Rows, TrainingData};
 use flowstill_data::{DataConfig, Dataset, Matrix};
 
 pub use columns::{RawRows, read_context, read_rows, stream_rows};
-pub use leak::{Typed, trained_on};
+pub use leak::{Remedy, trained_on};
 pub use pictures::{
-    PictureOptions, PicturePlan, class_names, is_picture_set, pictures_in, scaling_of, shown_shape, without_settings,
+    PictureOptions, PicturePlan, class_names, is_picture_set, pictures_in, scaling_of, without_settings,
 };
 
 /// A part of a data set.
@@ -204,11 +204,4 @@ fn rescale(values: &[f32], from: Scale<'_>, to: Scale<'_>) -> Vec<f32> {
         ((f64::from(value) * from.1[at] + from.0[at] - to.0[at]) / to.1[at]) as f32
     };
     values.iter().enumerate().map(one).collect()
-}
-
-/// The first names of a list, at most `most` of them, and how many more there are.
-pub fn first_names(names: &[String], most: usize) -> String {
-    let more = names.len().saturating_sub(most);
-    let tail = if more > 0 { format!(", and {more} more") } else { String::new() };
-    names[..names.len() - more].join(", ") + &tail
 }

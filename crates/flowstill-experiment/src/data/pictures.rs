@@ -1,6 +1,7 @@
 //! Bring a prepared set of pictures to what the library trains on.
 
-use super::{PictureFacts, Prepared, first_names};
+use super::{PictureFacts, Prepared};
+use crate::words::{first_names, shape};
 use crate::{Error, Result};
 use flowstill::file::SplitFacts;
 use flowstill::model::{Model, Standardization};
@@ -149,11 +150,6 @@ pub fn class_names(model: &Model) -> Vec<String> {
     if names.len() == count { names.clone() } else { (0..count).map(|class| class.to_string()).collect() }
 }
 
-/// `32x32x3`.
-pub fn shown_shape([height, width, channels]: [usize; 3]) -> String {
-    format!("{height}x{width}x{channels}")
-}
-
 fn check_shape(model: &Model, got: [usize; 3], source: &str, way: &str) -> Result<()> {
     let wanted = model.flow.architecture().event;
     if wanted == got {
@@ -176,8 +172,8 @@ fn check_shape(model: &Model, got: [usize; 3], source: &str, way: &str) -> Resul
     };
     Err(Error::input(format!(
         "{source}: expected pictures of {}, as the flow models, got {}; {remedy}",
-        shown_shape(wanted),
-        shown_shape(got)
+        shape(wanted),
+        shape(got)
     )))
 }
 

@@ -5,7 +5,6 @@ mod overrides;
 mod plan;
 mod resolved;
 mod source;
-pub(crate) mod suggest;
 
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -15,7 +14,6 @@ use toml::{Table, Value};
 pub use overrides::Override;
 pub use plan::{DataPlan, ModelPlan, Plan};
 pub use source::Source;
-pub use suggest::nearest;
 
 pub(crate) use plan::{PLAIN, TEACHER, missing};
 pub(crate) use resolved::resolved;

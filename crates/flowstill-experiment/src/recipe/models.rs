@@ -1,8 +1,8 @@
 //! Lay each model's own settings over the common ones: teacher, student and variants.
 
 use super::plan::{DISTILLED, ModelPlan, PLAIN, TEACHER, missing};
-use super::{Part, Sections, Source, path, suggest};
-use crate::Result;
+use super::{Part, Sections, Source, path};
+use crate::{Result, words};
 use flowstill::distill::DistillConfig;
 use flowstill::flows::FlowConfig;
 use flowstill::train::TrainConfig;
@@ -48,7 +48,7 @@ fn flow(source: &Source, at: &[String], table: &Table) -> Result<FlowConfig> {
     let Some(flow) = source.read_by(&section, settings, |settings| FlowConfig::read(&kind, settings))? else {
         let mut key = at.to_vec();
         key.push("kind".into());
-        let hint = suggest::hint(&kind, FlowConfig::KINDS);
+        let hint = words::hint(&kind, FlowConfig::KINDS);
         return Err(source.fault(&key, format!("{}: no flow `{kind}`; {hint}", key.join("."))));
     };
     // Two columns are enough to find settings out of range before any data is read.

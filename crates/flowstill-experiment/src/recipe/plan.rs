@@ -1,9 +1,9 @@
 //! Turn a recipe into what it means, once; only checked values run.
 
-use super::{Part, Sections, Source, models, path, suggest};
+use super::{Part, Sections, Source, models, path};
 use crate::data::{PicturePlan, is_picture_set};
 use crate::evaluate::EvaluateConfig;
-use crate::{Error, Result};
+use crate::{Error, Result, words};
 use flowstill::distill::DistillConfig;
 use flowstill::flows::FlowConfig;
 use flowstill::pictures::Dequantization;
@@ -187,7 +187,7 @@ impl Plan {
     pub fn variant(&self, name: &str) -> Result<&ModelPlan> {
         self.variants.iter().find(|variant| variant.role == name).ok_or_else(|| {
             let known: Vec<&str> = self.variants.iter().map(|variant| variant.role.as_str()).collect();
-            Error::input(format!("recipe {}: no variant `{name}`; {}", self.name, suggest::hint(name, &known)))
+            Error::input(format!("recipe {}: no variant `{name}`; {}", self.name, words::hint(name, &known)))
         })
     }
 }

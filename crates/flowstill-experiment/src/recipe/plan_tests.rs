@@ -48,6 +48,16 @@ fn parts_are_laid_over_the_common_sections() {
 }
 
 #[test]
+fn every_named_flow_is_read_by_its_name() {
+    for kind in FlowConfig::KINDS {
+        let plan = planned(&format!("name = \"r\"\n[student]\nflow = {{ kind = \"{kind}\" }}"), &[]).unwrap();
+        let flow = &plan.student().unwrap().flow;
+        assert_eq!((flow.kind(), serde_json::json!(flow)["kind"].as_str()), (*kind, Some(*kind)));
+        assert!(flow.describe(false).starts_with(kind), "{}", flow.describe(false));
+    }
+}
+
+#[test]
 fn faults_are_told_with_their_place() {
     for (from, to, expected) in [
         ("steps = 100", "stepz = 100", "r.toml:4: unknown key `train.stepz`; did you mean `steps`?"),

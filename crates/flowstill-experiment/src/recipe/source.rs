@@ -1,8 +1,8 @@
 //! Remember where each value of a recipe was written: the line of the file, or the `--set` of the command line.
 
-use super::{Override, suggest};
+use super::Override;
 use crate::error::one_line;
-use crate::{Error, Result};
+use crate::{Error, Result, words};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Deserializer, Track};
 use toml::de::{DeTable, DeValue};
@@ -76,7 +76,7 @@ impl Source {
 
     fn misfit(&self, mut path: Vec<String>, message: &str) -> Error {
         if let Some((choice, known)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`')) {
-            let hint = suggest::hint(choice, &suggest::quoted(known));
+            let hint = words::hint(choice, &words::quoted(known));
             return self.fault(&path, format!("`{}`: no choice `{choice}`; {hint}", path.join(".")));
         }
         let Some(rest) = message.strip_prefix("unknown field `") else {
@@ -87,7 +87,7 @@ impl Source {
         if path.last().is_none_or(|last| last != field) {
             path.push(field.to_string());
         }
-        let hint = suggest::hint(field, &suggest::quoted(known));
+        let hint = words::hint(field, &words::quoted(known));
         self.fault(&path, format!("unknown key `{}`; {hint}", path.join(".")))
     }
 

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 pub use summary::{Comparison, Failed, OverSeeds, PictureSummary, Summary};
-pub use table::thousands;
 
 pub(crate) use summary::summarise;
 

@@ -2,6 +2,7 @@
 
 use super::{Comparison, OverSeeds, PictureSummary, Summary};
 use crate::recipe::PLAIN;
+use crate::words::thousands;
 use flowstill_metrics::{Align, markdown_table, text_table};
 
 const HEADERS: [&str; 9] = [
@@ -193,26 +194,4 @@ fn legend(comparison: &Comparison) -> Vec<String> {
         .collect();
     lines.extend(lost);
     lines
-}
-
-/// Three significant digits, in thousands and millions.
-pub fn thousands(value: f64) -> String {
-    match value {
-        v if v >= 1e6 => format!("{:.2}M", v / 1e6),
-        v if v >= 1e5 => format!("{:.0}k", v / 1e3),
-        v if v >= 1e4 => format!("{:.1}k", v / 1e3),
-        v if v >= 100.0 || v.fract() == 0.0 => format!("{v:.0}"),
-        v => format!("{v:.1}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn numbers_keep_three_digits() {
-        let shown: Vec<String> = [3.25, 42.0, 999.4, 4_096.0, 23_456.0, 123_456.0, 7_654_321.0].map(thousands).into();
-        assert_eq!(shown, ["3.2", "42", "999", "4096", "23.5k", "123k", "7.65M"]);
-    }
 }
