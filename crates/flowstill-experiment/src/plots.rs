@@ -120,7 +120,8 @@ pub(crate) fn of_comparison(
     }
     let mut sets = vec![Sample { name: "test data", rows: real.values() }];
     sets.extend(samples.iter().map(|(name, rows)| Sample { name, rows }));
-    let title = format!("{}: samples, standardised, seed {}", comparison.name, comparison.seeds[0]);
+    let seed = comparison.seeds.first().copied().unwrap_or_default();
+    let title = format!("{}: samples, standardised, seed {seed}", comparison.name);
     tell(pairwise(run.join("marginals.png"), &title, &sets, &data.names, real.columns(), COLUMNS), events);
     Ok(())
 }

@@ -35,7 +35,7 @@ impl Sheet {
     /// Add pictures in as many rows as they need.
     pub fn rows(&mut self, pictures: &[u8], columns: usize) {
         let size: usize = self.event.iter().product();
-        pictures.chunks(columns * size).for_each(|row| self.rows.push(row.to_vec()));
+        pictures.chunks((columns * size).max(1)).for_each(|row| self.rows.push(row.to_vec()));
     }
 
     /// Height, width and the pixels of the whole sheet, small pictures enlarged so that they can be looked at.

@@ -108,7 +108,8 @@ fn overrides(args: &RecipeArgs, seeds: &[u64], seed: Option<u64>) -> Vec<Overrid
     all
 }
 
-/// The experiment of a recipe in `--out` or `runs/NAME`; `seeds` and `seed` go over the recipe's. From here on a stop leaves a checkpoint.
+/// The experiment of a recipe in `--out` or `runs/NAME`, with the variants of `only` alone where it names any. From here on a stop leaves a
+/// checkpoint.
 fn experiment(recipe: &Recipe, args: &RecipeArgs, only: &[String]) -> Outcome<Experiment> {
     recipe.shadowed().iter().for_each(|line| out::note(line));
     let mut plan = recipe.plan()?;

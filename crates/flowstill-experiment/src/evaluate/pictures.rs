@@ -15,7 +15,7 @@ const NEAR: usize = 64;
 /// Evaluate on pictures; samples are compared with `reference` where there is one.
 ///
 /// # Errors
-/// What the flow reports, and a stop asked for on the way.
+/// A setting out of range, what the flow reports, and a stop asked for on the way.
 pub fn evaluate_pictures(
     model: &Model,
     test: &Pictures,
@@ -23,6 +23,7 @@ pub fn evaluate_pictures(
     config: &EvaluateConfig,
     events: &mut Events<'_>,
 ) -> Result<Metrics> {
+    config.check().map_err(Error::Input)?;
     if test.len() < 2 {
         return Err(Error::input(format!("expected at least 2 pictures to judge on, got {}", test.len())));
     }

@@ -1,7 +1,7 @@
 //! Evaluate a model of a table: likelihood, samples, speed, round trip.
 
 use super::{EvaluateConfig, Metrics};
-use crate::Result;
+use crate::{Error, Result};
 use flowstill::model::Model;
 use flowstill::train::Rows;
 use flowstill::{to_f32, train::Batch};
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 /// Evaluate a model on rows: likelihood, samples, speed, round trip.
 ///
 /// # Errors
-/// What the flow reports; a statistic that cannot be had is left out.
+/// A setting out of range, and what the flow reports; a statistic that cannot be had is left out.
 pub fn evaluate_rows(model: &Model, test: &Rows, config: &EvaluateConfig) -> Result<Metrics> {
+    config.check().map_err(Error::Input)?;
     let device = model.flow.device();
     let mut densities = Vec::with_capacity(test.len());
     for start in (0..test.len()).step_by(8192) {
