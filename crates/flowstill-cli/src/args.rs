@@ -1,8 +1,7 @@
 //! Define the command line.
 
-use crate::features::NetworkName;
-use crate::overrides::Override;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use flowstill_experiment::{NetworkName, Override, Split};
 use std::path::PathBuf;
 
 /// Distil big normalizing flows into small ones, and use them.
@@ -10,7 +9,7 @@ use std::path::PathBuf;
 /// Results go to standard output, progress and notes to standard error. Exit codes: 0 done, 1 the run failed or was stopped, 2 the command
 /// or a file given to it is at fault.
 #[derive(Parser, Debug)]
-#[command(name = "flowstill", version, max_term_width = 100)]
+#[command(name = "flowstill", version, long_version = crate::version::LONG.as_str(), max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -197,7 +196,7 @@ pub struct Evaluate {
     pub recipe: Option<PathBuf>,
     /// Which rows or pictures of a set or recipe
     #[arg(long, value_enum, default_value = "test")]
-    pub split: Split,
+    pub split: SplitName,
     /// Samples for the two-sample tests, and for the Frechet distance of pictures; 0 for none
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub samples: usize,
@@ -209,7 +208,7 @@ pub struct Evaluate {
     pub features: Option<PathBuf>,
     /// That network [default: efficientnet-lite0]
     #[arg(long, value_enum, requires = "features")]
-    pub network: Option<NetworkName>,
+    pub network: Option<Network>,
     /// The side at which efficientnet-lite0 sees pictures [default: 224]
     #[arg(long, value_name = "PIXELS", requires = "features")]
     pub side: Option<usize>,
@@ -230,15 +229,44 @@ pub struct Evaluate {
     pub json: bool,
 }
 
+/// A feature network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// Weights openly to be had, Apache-2.0; its distance is no FID.
+    #[value(name = "efficientnet-lite0")]
+    EfficientnetLite0,
+    /// The standard Inception network of the FID, in the layout of its PyTorch port.
+    FidInception,
+}
+
+impl From<Network> for NetworkName {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::EfficientnetLite0 => Self::EfficientnetLite0,
+            Network::FidInception => Self::FidInception,
+        }
+    }
+}
+
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Split {
+pub enum SplitName {
     /// What the flow was fitted to.
     Train,
     /// What its weights were chosen by.
     Validation,
     /// What it has not seen.
     Test,
+}
+
+impl From<SplitName> for Split {
+    fn from(split: SplitName) -> Self {
+        match split {
+            SplitName::Train => Self::Train,
+            SplitName::Validation => Self::Validation,
+            SplitName::Test => Self::Test,
+        }
+    }
 }
 
 /// `score`

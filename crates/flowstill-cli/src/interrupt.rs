@@ -19,14 +19,3 @@ pub fn listen() {
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst) > 0
 }
-
-/// End a command between two pieces of work if a stop was asked for.
-///
-/// # Errors
-/// When it was.
-pub fn check() -> crate::failure::Outcome<()> {
-    match asked() {
-        true => Err(crate::failure::Failure::run("stopped; run the same command again to go on from there")),
-        false => Ok(()),
-    }
-}

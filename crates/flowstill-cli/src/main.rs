@@ -2,31 +2,12 @@
 
 mod args;
 mod commands;
-mod compare;
-mod convert;
-mod describe;
-mod device;
+mod dataspec;
 mod failure;
-mod features;
 mod interrupt;
-mod judge;
-mod judge_pictures;
-mod leak;
-mod learn;
 mod out;
-mod overrides;
-mod picture_data;
-mod pictures;
-mod plan;
 mod progress;
-mod recipe;
-mod report;
-mod resolved;
-mod sheets;
-mod source;
-mod suggest;
-mod table;
-mod tables;
+mod version;
 
 use std::process::ExitCode;
 

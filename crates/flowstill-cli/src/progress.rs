@@ -1,7 +1,8 @@
-//! Show how a training goes: a bar on a terminal, now and then a plain line elsewhere.
+//! Show how a run goes: a bar on a terminal, now and then a plain line elsewhere.
 
 use crate::{interrupt, out};
-use flowstill::train::{Control, Event};
+use flowstill::train::{self, Control};
+use flowstill_experiment::{Event, Prepared};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -9,9 +10,8 @@ use std::time::{Duration, Instant};
 /// Plain lines come at most this often.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Draws the events of one training on standard error.
+/// Draws the events of a run on standard error.
 pub struct Progress {
-    label: String,
     quiet: bool,
     unit: &'static str,
     bar: Option<ProgressBar>,
@@ -23,91 +23,87 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Progress of the training called `label`.
-    pub fn new(label: impl Into<String>, quiet: bool) -> Self {
+    /// Progress of a run; a quiet one gives notes alone.
+    pub fn new(quiet: bool) -> Self {
         let now = Instant::now();
-        Self {
-            label: label.into(),
-            quiet,
-            unit: "nats",
-            bar: None,
-            begun: now,
-            first: 0,
-            last_line: now,
-            loss: f64::NAN,
-            validation: None,
-        }
+        Self { quiet, unit: "nats", bar: None, begun: now, first: 0, last_line: now, loss: f64::NAN, validation: None }
     }
 
-    /// The unit of the losses: bits per dimension for pictures, nats else.
-    pub fn of_pictures(mut self, pictures: bool) -> Self {
-        self.unit = if pictures { "bits/dim" } else { "nats" };
-        self
-    }
-
-    /// Take an event, and answer whether the training shall go on.
-    pub fn event(&mut self, event: &Event) -> Control {
+    /// Take an event, and answer whether the run shall go on.
+    pub fn event(&mut self, event: Event<'_>) -> Control {
         match event {
-            Event::Started { step, total, parameters } => self.start(*step, *total, *parameters),
-            Event::Step { step, total, loss } => self.step(*step, *total, *loss),
-            Event::Validated(validation) => {
-                self.validation = Some(validation.nll);
-                if self.bar.is_none() && self.last_line.elapsed() >= PAUSE {
-                    self.line(validation.step, None);
+            Event::Note(text) => out::note(text),
+            Event::Begun { pictures, .. } => {
+                let unit = if pictures { "bits/dim" } else { "nats" };
+                *self = Self { unit, ..Self::new(self.quiet) };
+            }
+            Event::Ended => {
+                if let Some(bar) = self.bar.take() {
+                    bar.finish_and_clear();
                 }
             }
-            Event::Skipped { step, skipped } if *skipped == 1 && !self.quiet => {
-                self.say(&format!(
-                    "{}: step {step} skipped for a non-finite loss or gradient (the report counts them)",
-                    self.label
-                ));
+            _ if self.quiet => {}
+            Event::Loaded(data) => out::error_line(&loaded(data)),
+            Event::TeacherFirst(folder) => {
+                out::note(&format!("no teacher is in {} yet: it is trained first", folder.display()));
+            }
+            Event::Remark { label, note } => self.say(&format!("{label}: {note}")),
+            Event::Training { label, event } => self.training(label, event),
+            Event::Done { label, row, found } => {
+                let found = if found { "already there, " } else { "" };
+                self.say(&format!("{label}: {found}{}", row.summary()));
             }
             _ => {}
         }
         if interrupt::asked() { Control::Stop } else { Control::Continue }
     }
 
+    fn training(&mut self, label: &str, event: &train::Event) {
+        match event {
+            train::Event::Started { step, total, parameters } => self.start(label, *step, *total, *parameters),
+            train::Event::Step { step, total, loss } => self.step(label, *step, *total, *loss),
+            train::Event::Validated(validation) => {
+                self.validation = Some(validation.nll);
+                if self.bar.is_none() && self.last_line.elapsed() >= PAUSE {
+                    self.line(label, validation.step, None);
+                }
+            }
+            train::Event::Skipped { step, skipped } if *skipped == 1 => {
+                self.say(&format!(
+                    "{label}: step {step} skipped for a non-finite loss or gradient (the report counts them)"
+                ));
+            }
+            _ => {}
+        }
+    }
+
     /// Say one thing beside the bar.
-    pub fn say(&self, text: &str) {
-        match (&self.bar, self.quiet) {
-            (_, true) => {}
-            (Some(bar), false) => bar.suspend(|| out::error_line(text)),
-            (None, false) => out::error_line(text),
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| out::error_line(text)),
+            None => out::error_line(text),
         }
     }
 
-    /// Take the bar away.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn start(&mut self, step: u64, total: u64, parameters: usize) {
+    fn start(&mut self, label: &str, step: u64, total: u64, parameters: usize) {
         self.begun = Instant::now();
         self.first = step;
-        if self.quiet {
-            return;
-        }
         let from = if step > 0 { format!(", going on from step {step}") } else { String::new() };
-        out::error_line(&format!("{}: {parameters} parameters, {total} steps{from}", self.label));
+        out::error_line(&format!("{label}: {parameters} parameters, {total} steps{from}"));
         if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(10));
             let template = "{prefix} {wide_bar} {pos}/{len} {msg}";
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
-            bar.set_prefix(self.label.clone());
+            bar.set_prefix(label.to_string());
             bar.set_position(step);
             self.bar = Some(bar);
         }
     }
 
-    fn step(&mut self, step: u64, total: u64, loss: f64) {
+    fn step(&mut self, label: &str, step: u64, total: u64, loss: f64) {
         self.loss = loss;
-        if self.quiet {
-            return;
-        }
         match &self.bar {
             Some(bar) => {
                 bar.set_position(step);
@@ -115,18 +111,15 @@ impl Progress {
                     bar.set_message(self.figures(step, total));
                 }
             }
-            None if self.last_line.elapsed() >= 2 * PAUSE => self.line(step, Some(total)),
+            None if self.last_line.elapsed() >= 2 * PAUSE => self.line(label, step, Some(total)),
             None => {}
         }
     }
 
-    fn line(&mut self, step: u64, total: Option<u64>) {
-        if self.quiet {
-            return;
-        }
+    fn line(&mut self, label: &str, step: u64, total: Option<u64>) {
         self.last_line = Instant::now();
         let figures = self.figures(step, total.unwrap_or(step));
-        out::error_line(&format!("{}: step {step}, {figures}", self.label));
+        out::error_line(&format!("{label}: step {step}, {figures}"));
     }
 
     fn figures(&self, step: u64, total: u64) -> String {
@@ -136,5 +129,25 @@ impl Progress {
         let left = total.saturating_sub(step) as f64 / rate.max(1e-9);
         let left = if left > 0.0 && left < 1e7 { format!(", {left:.0} s left") } else { String::new() };
         format!("loss {:.4}{validation} {}, {rate:.1} steps/s{left}", self.loss, self.unit)
+    }
+}
+
+/// What a data set holds, in one line.
+fn loaded(data: &Prepared) -> String {
+    let [train, validation, test] =
+        [&data.training.train, &data.training.validation, &data.test].map(|part| part.len());
+    match &data.pictures {
+        None => format!(
+            "data: {}; {} columns, {train} train, {validation} validation, {test} test rows",
+            data.source,
+            data.names.len()
+        ),
+        Some(pictures) => {
+            let [h, w, c] = pictures.event;
+            format!(
+                "data: {}; pictures of {h}x{w}x{c}, {} bits, {train} train, {validation} validation, {test} test",
+                data.source, pictures.scaling.bits
+            )
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Hold `docs/cli.md` to the command line, and ask for the completions of every shell.
+//! Hold `docs/cli.md` to the command line, and ask for its version and the completions of every shell.
 
 mod common;
 
@@ -19,6 +19,29 @@ fn the_reference_is_what_the_command_says() {
     {
         assert!(told.contains(&format!("## `flowstill {command}`")), "{command}");
     }
+}
+
+#[test]
+fn the_version_tells_features_and_instructions() {
+    let folder = common::folder();
+    let told = common::succeed(folder.path(), &["--version"]);
+    let lines: Vec<&str> = told.lines().collect();
+    let [version, features, instructions] = lines[..] else { panic!("three lines: {told}") };
+    assert_eq!(version, concat!("flowstill ", env!("CARGO_PKG_VERSION")));
+    let features = features.strip_prefix("features: ").expect("features");
+    let compiled = [
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("metal", cfg!(feature = "metal")),
+        ("cuda", cfg!(feature = "cuda")),
+        ("rocm", cfg!(feature = "rocm")),
+    ];
+    for (name, compiled) in compiled {
+        assert_eq!(features.split(", ").any(|feature| feature == name), compiled, "{name}: {told}");
+    }
+    assert_eq!(features == "cpu", compiled.iter().all(|(_, compiled)| !compiled), "{told}");
+    let instructions = instructions.strip_prefix("instructions: ").expect("instructions");
+    assert!(["AVX-512", "AVX2+FMA", "NEON", "baseline"].contains(&instructions), "{told}");
 }
 
 #[test]

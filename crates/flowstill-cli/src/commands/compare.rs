@@ -1,31 +1,26 @@
 //! `flowstill compare`: teacher, plain student and every variant, over seeds, as one table.
 
-use super::{overrides, plan, run_folder, stoppable};
+use super::{experiment, overrides};
 use crate::args::Compare;
-use crate::compare::{Options, compare};
 use crate::failure::Outcome;
-use crate::report::Comparison;
-use crate::{out, table};
+use crate::out;
+use crate::progress::Progress;
+use flowstill_experiment::{Experiment, Recipe};
 
 pub(super) fn run(args: &Compare, quiet: bool) -> Outcome<()> {
-    let mut plan = plan(&args.path, overrides(&args.recipe, &args.seeds, None))?;
-    if !args.only.is_empty() {
-        let kept: Outcome<Vec<_>> = args.only.iter().map(|name| plan.variant(name).cloned()).collect();
-        plan.variants = kept?;
-    }
-    stoppable();
-    let options = Options { run: run_folder(&args.recipe, &plan), judge_again: args.judge_again, quiet };
-    show(&compare(&plan, &options)?, args.recipe.json)
+    let recipe = Recipe::read(&args.path, overrides(&args.recipe, &args.seeds, None))?;
+    let experiment = experiment(&recipe, &args.recipe, &args.only)?.evaluate_again(args.judge_again);
+    show(&experiment, args.recipe.json, quiet)
 }
 
-/// Print a comparison for people or for programs.
-pub(super) fn show(comparison: &Comparison, json: bool) -> Outcome<()> {
-    match json {
-        true => out::print_json(comparison),
-        false => {
-            out::print(&table::text(comparison))?;
-            out::note(&format!("tables, curves and flows are in {}", comparison.run));
-            Ok(())
-        }
+/// Run a comparison, and print it for people or for programs.
+pub(super) fn show(experiment: &Experiment, json: bool, quiet: bool) -> Outcome<()> {
+    let mut progress = Progress::new(quiet);
+    let comparison = experiment.compare(&mut |event| progress.event(event))?;
+    if json {
+        return out::print_json(&comparison);
     }
+    out::print(&comparison.text())?;
+    out::note(&format!("tables, curves and flows are in {}", comparison.run));
+    Ok(())
 }

@@ -2,10 +2,12 @@
 
 use super::data_pictures;
 use crate::args::Data;
+use crate::dataspec::{data_config, picture_config};
 use crate::failure::{Failure, Outcome};
-use crate::picture_data::picture_config;
-use crate::{convert, out, suggest, tables};
+use crate::out;
 use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
+use flowstill_experiment::Prepared;
+use flowstill_experiment::words::nearest;
 use flowstill_metrics::{Align, text_table};
 use serde_json::json;
 use std::path::Path;
@@ -60,7 +62,7 @@ fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
     }
     let pictures = PictureSetName::ALL.map(PictureSetName::as_str);
     let name: SetName = set.parse().map_err(|error: flowstill_data::DataError| {
-        match suggest::nearest(set, SetName::ALL.map(SetName::as_str).into_iter().chain(pictures)) {
+        match nearest(set, SetName::ALL.map(SetName::as_str).into_iter().chain(pictures)) {
             Some(near) => Failure::input(format!("data check: no set `{set}`; did you mean `{near}`?")),
             None => error.into(),
         }
@@ -103,7 +105,7 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
     {
         return data_pictures::describe(&config, as_json);
     }
-    let data = convert::load(&tables::data_config(text)?)?;
+    let data = Prepared::from_table(&data_config(text)?)?;
     let rows = [data.training.train.len(), data.training.validation.len(), data.test.len()];
     let scales = &data.standardization;
     if as_json {

@@ -2,8 +2,8 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::out;
-use crate::picture_data::{short, shown_shape};
 use flowstill_data::{PictureConfig, PictureSetName, check_pictures, load_pictures, picture_sets};
+use flowstill_experiment::words::{first_names, shape};
 use flowstill_metrics::{Align, text_table};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(super) fn list() -> String {
     let rows: Vec<Vec<String>> = picture_sets()
         .iter()
         .map(|set| {
-            let shape = if set.shape == [0; 3] { "-".into() } else { shown_shape(set.shape) };
+            let shape = if set.shape == [0; 3] { "-".into() } else { shape(set.shape) };
             let [train, validation, test] = set.counts.map(known);
             vec![set.name.to_string(), shape, known(set.classes), train, validation, test, set.origin.into()]
         })
@@ -61,7 +61,7 @@ pub(super) fn check(name: PictureSetName, path: Option<&Path>, as_json: bool) ->
         let [train, validation, test] = report.counts;
         let mut text = format!(
             "{name}: pictures of {}, {} bits, {train} train, {validation} validation, {test} test\n",
-            shown_shape(report.shape),
+            shape(report.shape),
             report.bits
         );
         report.steps.iter().for_each(|step| text.push_str(&format!("  {step}\n")));
@@ -106,7 +106,7 @@ pub(super) fn describe(config: &PictureConfig, as_json: bool) -> Outcome<()> {
     let steps: String = set.steps.iter().map(|step| format!("  {step}\n")).collect();
     let means: Vec<String> = set.train.channel_means().iter().map(|mean| format!("{mean:.2}")).collect();
     let names: Vec<String> = classes.iter().map(|(class, count)| format!("{class} ({count})")).collect();
-    let classes = if names.is_empty() { "none".to_string() } else { short(&names) };
+    let classes = if names.is_empty() { "none".to_string() } else { first_names(&names, 12) };
     out::print(&format!(
         "{}\n{} train, {} validation, {} test pictures of {}, {} bits\n{steps}\nclasses (train pictures)  {classes}\n\
          channel means             {} of 0 to {}\n",
@@ -114,7 +114,7 @@ pub(super) fn describe(config: &PictureConfig, as_json: bool) -> Outcome<()> {
         counts[0],
         counts[1],
         counts[2],
-        shown_shape(set.shape()),
+        shape(set.shape()),
         set.bits,
         means.join(", "),
         (1_u32 << set.bits) - 1

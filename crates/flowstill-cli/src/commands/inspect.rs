@@ -2,16 +2,17 @@
 
 use crate::args::Inspect;
 use crate::failure::Outcome;
-use crate::picture_data::{class_names, is_picture_set, shown_shape};
-use crate::{device, out};
+use crate::out;
 use flowstill::Parameters;
 use flowstill::file::{self, FORMAT_VERSION, SplitFacts};
 use flowstill::model::Model;
 use flowstill::pictures::{PictureScaling, Range};
+use flowstill_experiment::words::shape;
+use flowstill_experiment::{class_names, is_picture_set};
 use serde_json::json;
 
 pub(super) fn run(args: &Inspect) -> Outcome<()> {
-    let model = file::load(&args.flow, &device::current())?;
+    let model = file::load(&args.flow, &flowstill::device::cpu())?;
     let (facts, architecture) = (&model.facts, model.flow.architecture());
     let bytes = std::fs::metadata(&args.flow).map(|data| data.len()).unwrap_or_default();
     let parameters = model.flow.parameter_count();
@@ -83,7 +84,7 @@ fn pictures(model: &Model, scaling: PictureScaling) -> [(&'static str, String); 
         Range::Centred => "centred: -1/2 to 1/2".to_string(),
         Range::Logit { alpha } => format!("logit, alpha {alpha}"),
     };
-    let latents: Vec<String> = model.flow.latent_events().iter().map(|event| shown_shape(*event)).collect();
+    let latents: Vec<String> = model.flow.latent_events().iter().map(|event| shape(*event)).collect();
     [
         ("pictures", format!("height {h}, width {w}, channels {c}, {} bits", scaling.bits)),
         ("range", range),

@@ -16,16 +16,17 @@ mod score_pictures;
 mod sheet;
 mod train;
 
-use crate::args::{Cli, Command, MemoryMode, RecipeArgs};
-use crate::failure::{Failure, Outcome, one_line};
-use crate::overrides::Override;
-use crate::picture_data::{class_names, short};
-use crate::plan::Plan;
+use crate::args::{self, Cli, Command, MemoryMode, RecipeArgs};
+use crate::failure::{Failure, Outcome};
+use crate::progress::Progress;
 use crate::{interrupt, out};
 use clap::Parser;
 use clap::error::ErrorKind;
+use flowstill::burn::tensor::Device;
 use flowstill::model::Model;
 use flowstill_data::DataError;
+use flowstill_experiment::words::first_names;
+use flowstill_experiment::{Experiment, Override, Recipe, class_names, device};
 use std::path::{Path, PathBuf};
 use toml::Value;
 
@@ -72,12 +73,9 @@ fn usage(error: &clap::Error) -> Outcome<()> {
             Err(Failure::input("expected a command, got none; see `flowstill --help`"))
         }
         _ => {
-            let told = text.lines().take_while(|line| !line.starts_with("Usage:")).collect::<Vec<_>>().join("\n");
-            let told = one_line(told.trim_start_matches("error: "));
-            Err(Failure::input(format!(
-                "{}; see --help",
-                told.trim_end_matches("; For more information, try '--help'.")
-            )))
+            let told = text.lines().take_while(|line| !line.starts_with("Usage:"));
+            let told: Vec<&str> = told.filter(|line| !line.starts_with("For more information")).collect();
+            Err(Failure::input(format!("{}\nsee --help", told.join("\n").trim_start_matches("error: "))))
         }
     }
 }
@@ -110,44 +108,28 @@ fn overrides(args: &RecipeArgs, seeds: &[u64], seed: Option<u64>) -> Vec<Overrid
     all
 }
 
-/// `--out`, or `runs/NAME`.
-fn run_folder(args: &RecipeArgs, plan: &Plan) -> PathBuf {
-    args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&plan.name))
-}
-
-/// Say where an override of a common section does not reach, because a part of the recipe says otherwise.
-fn tell_shadowed(read: &crate::recipe::Read) {
-    let recipe = &read.recipe;
-    let holds = |table: &toml::Table, path: &[String]| {
-        let mut value = path.first().and_then(|key| table.get(key));
-        for key in path.iter().skip(1) {
-            value = value.and_then(|value| value.get(key));
-        }
-        value.cloned()
-    };
-    for set in read.source.overrides().iter().filter(|set| set.path().first().is_some_and(|part| part == "train")) {
-        for (name, part) in [("teacher", &recipe.teacher), ("student", &recipe.student)] {
-            let own = part.as_ref().and_then(|part| holds(&part.train, &set.path()[1..]));
-            if let Some(value) = own {
-                let key = set.path().join(".");
-                out::note(&format!(
-                    "--set {set} does not reach the {name}: the recipe has {name}.{key} = {value}; set that as well"
-                ));
-            }
-        }
+/// The experiment of a recipe in `--out` or `runs/NAME`, with the variants of `only` alone where it names any. From here on a stop leaves a
+/// checkpoint.
+fn experiment(recipe: &Recipe, args: &RecipeArgs, only: &[String]) -> Outcome<Experiment> {
+    recipe.shadowed().iter().for_each(|line| out::note(line));
+    let mut plan = recipe.plan()?;
+    if !only.is_empty() {
+        plan.variants = only.iter().map(|name| plan.variant(name).cloned()).collect::<Result<_, _>>()?;
     }
-}
-
-/// Read and check a recipe file.
-fn plan(path: &Path, overrides: Vec<Override>) -> Outcome<Plan> {
-    let read = crate::recipe::read_file(path, overrides)?;
-    tell_shadowed(&read);
-    Plan::new(&read)
-}
-
-/// Listen for Ctrl-C; only commands that can go on later do.
-fn stoppable() {
     interrupt::listen();
+    let run = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&plan.name));
+    Ok(Experiment::new(plan, run))
+}
+
+/// The device that an option names.
+fn choose(name: args::Device) -> Outcome<Device> {
+    let mut progress = Progress::new(true);
+    Ok(device(name.name(), &mut |event| progress.event(event))?)
+}
+
+/// Whether flow files may run without tensors: on the CPU.
+fn runs_files(device: &Device) -> bool {
+    *device == flowstill::device::cpu()
 }
 
 /// Takes values, whole rows one after another.
@@ -262,7 +244,7 @@ fn class_of(model: &Model, typed: &str) -> Outcome<u32> {
     let found = named.or_else(|| typed.parse().ok().filter(|class| *class < classes.len()));
     found.map(|class| class as u32).ok_or_else(|| {
         let last = classes.len() - 1;
-        Failure::input(format!("--class: no class `{typed}`; use 0 to {last}, or one of {}", short(&classes)))
+        Failure::input(format!("--class: no class `{typed}`; use 0 to {last}, or one of {}", first_names(&classes, 12)))
     })
 }
 

@@ -1,19 +1,20 @@
 //! `flowstill sample`: rows drawn from a flow, in the data's own units.
 
-use super::{refuse_same, write_parts};
+use super::{choose, refuse_same, runs_files, write_parts};
 use crate::args::Sample;
 use crate::failure::{Failure, Outcome};
-use crate::{device, out, tables};
+use crate::out;
 use flowstill::file;
 use flowstill::model::{CHUNK, Model};
+use flowstill_experiment::read_context;
 use flowstill_runtime::Model as Runtime;
 
 pub(super) fn run(args: &Sample) -> Outcome<()> {
     if let Some(context) = &args.context {
         refuse_same(args.out.as_deref(), context)?;
     }
-    device::choose(args.device.name())?;
-    let model = file::load(&args.flow, &device::current())?;
+    let device = choose(args.device)?;
+    let model = file::load(&args.flow, &device)?;
     if model.pictures.is_some() {
         return super::sample_pictures::run(args, &model);
     }
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Sample) -> Outcome<()> {
     // With a context each row says what it was drawn for.
     all.extend(names(&model.facts.context_columns, model.context_columns(), "context"));
     let (mut drawn, mut bad) = (0, 0);
-    let runtime = device::runs_files().then(|| Runtime::load(&args.flow).ok()).flatten();
+    let runtime = runs_files(&device).then(|| Runtime::load(&args.flow).ok()).flatten();
     // Chunks are drawn side by side, as many as there are cores for; about a million values are held.
     let part = match &runtime {
         Some(_) => CHUNK * ((1 << 20) / (CHUNK * all.len()).max(1)).clamp(1, 16),
@@ -92,7 +93,7 @@ impl Wanted {
                 model.facts.context_columns.join(", ")
             ))),
             (Some(path), _) => {
-                let raw = tables::read_context(model, path)?;
+                let raw = read_context(model, path)?;
                 Ok(Self { each: args.rows.unwrap_or(1), given: raw.context, width })
             }
         }

@@ -3,12 +3,12 @@
 use super::class_of;
 use crate::args::Sample;
 use crate::failure::{Failure, Outcome};
-use crate::judge_pictures::shown;
 use crate::out;
-use crate::sheets::{COLUMNS, Sheet};
 use flowstill::model::Model;
 use flowstill::pictures::chunk_of;
 use flowstill_data::{write_picture_array, write_png};
+use flowstill_experiment::sheets::{COLUMNS, Sheet};
+use flowstill_experiment::shown_pixels;
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Sample, model: &Model) -> Outcome<()> {
         let many = chunk.min(count - first);
         let labels: Vec<u32> = if classes > 0 { (first..first + many).map(label).collect() } else { Vec::new() };
         let drawn = model.sample_pictures_from(first, many, args.seed, args.temperature, &labels)?;
-        let drawn = shown(model, drawn);
+        let drawn = shown_pixels(model, drawn);
         match place {
             // Many at a time: each file is brought to the disk before it takes its name.
             Place::Folder => drawn.par_chunks_exact(size).enumerate().try_for_each(|(at, picture)| {
@@ -77,7 +77,8 @@ pub(super) fn run(args: &Sample, model: &Model) -> Outcome<()> {
         Place::Sheet => {
             let mut sheet = Sheet::new(event);
             sheet.rows(&all, COLUMNS);
-            sheet.write(path).map(|_| ())
+            sheet.write(path)?;
+            Ok(())
         }
     }
 }

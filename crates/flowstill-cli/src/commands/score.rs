@@ -1,16 +1,16 @@
 //! `flowstill score`: the log-density of each row of a table, or of each picture of a folder.
 
-use super::{refuse_options, refuse_same, score_pictures, write_streamed};
+use super::{choose, refuse_options, refuse_same, runs_files, score_pictures, write_streamed};
 use crate::args::Score;
 use crate::failure::{Failure, Outcome};
-use crate::{device, tables};
 use flowstill::file;
+use flowstill_experiment::{Error, stream_rows};
 use flowstill_runtime::Model as Runtime;
 
 pub(super) fn run(args: &Score) -> Outcome<()> {
     refuse_same(args.out.as_deref(), &args.file)?;
-    device::choose(args.device.name())?;
-    let model = file::load(&args.flow, &device::current())?;
+    let device = choose(args.device)?;
+    let model = file::load(&args.flow, &device)?;
     if model.pictures.is_some() {
         return score_pictures::run(args, &model);
     }
@@ -22,10 +22,10 @@ pub(super) fn run(args: &Score) -> Outcome<()> {
             args.file.display()
         )));
     }
-    let runtime = device::runs_files().then(|| Runtime::load(&args.flow).ok()).flatten();
+    let runtime = runs_files(&device).then(|| Runtime::load(&args.flow).ok()).flatten();
     let mut first = 0;
     write_streamed(&["log_density_nats".into()], args.out.as_deref(), &mut |put| {
-        tables::each_part(&model, &args.file, &mut |raw| {
+        stream_rows(&model, &args.file, &mut |raw| {
             let rows = raw.values.len() / model.columns();
             let densities = match &runtime {
                 Some(runtime) => {
@@ -37,7 +37,7 @@ pub(super) fn run(args: &Score) -> Outcome<()> {
                 None => model.log_prob_from(first, &raw.values, &raw.context),
             };
             first += rows;
-            put(&densities.map_err(|error| Failure::from(error).within(&args.file.display().to_string()))?)
+            put(&densities.map_err(|error| Error::from(error).within(&args.file.display().to_string()))?)
         })
     })
 }

@@ -4,11 +4,12 @@ use super::{class_of, quoted};
 use crate::args::Score;
 use crate::failure::{Failure, Outcome};
 use crate::out;
-use crate::picture_data::{class_names, scaling_of, short, shown_shape, without_settings};
 use flowstill::file::write_atomically;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill_data::{picture_files, read_picture};
+use flowstill_experiment::words::{first_names, shape};
+use flowstill_experiment::{Error, class_names, scaling_of, without_settings};
 use rayon::prelude::*;
 use std::f64::consts::LN_2;
 use std::fmt::Write;
@@ -38,7 +39,7 @@ pub(super) fn run(args: &Score, model: &Model) -> Outcome<()> {
         return Err(Failure::input(format!(
             "{}: expected a PNG or JPEG file or a folder of them, as the flow models pictures of {}; give one, or a flow over a table",
             args.file.display(),
-            shown_shape(model.flow.architecture().event)
+            shape(model.flow.architecture().event)
         )));
     }
     let files = picture_files(&args.file).map_err(without_settings)?;
@@ -77,7 +78,7 @@ fn labels(args: &Score, model: &Model, files: &[PathBuf]) -> Outcome<Option<Vec<
                 "{}: the flow is conditioned on classes, and its folder is called none of {}; give --class K, or sort the pictures into \
                  folders of these names",
                 file.display(),
-                short(&classes)
+                first_names(&classes, 12)
             ))
         })
     };
@@ -88,32 +89,30 @@ fn labels(args: &Score, model: &Model, files: &[PathBuf]) -> Outcome<Option<Vec<
 fn read(model: &Model, files: &[PathBuf]) -> Outcome<Pictures> {
     let scaling = scaling_of(model)?;
     let event = model.flow.architecture().event;
-    let one = |file: &PathBuf| -> Outcome<Vec<u8>> {
+    let one = |file: &PathBuf| -> Result<Vec<u8>, Error> {
         let mut picture = read_picture(file).map_err(without_settings)?;
         if picture.channels == 1 && event[2] == 3 {
             picture.pixels = picture.pixels.iter().flat_map(|&value| [value; 3]).collect();
             picture.channels = 3;
         }
         if picture.shape() != event {
-            return Err(Failure::input(format!(
+            return Err(Error::input(format!(
                 "{}: expected a picture of {}, as the flow models, got {}; convert it, or leave it out",
                 file.display(),
-                shown_shape(event),
-                shown_shape(picture.shape())
+                shape(event),
+                shape(picture.shape())
             )));
         }
         picture.pixels.iter_mut().for_each(|value| *value >>= 8 - scaling.bits);
         Ok(picture.pixels)
     };
-    let all: Vec<Outcome<Vec<u8>>> = files.par_iter().map(one).collect();
+    let all: Vec<Result<Vec<u8>, Error>> = files.par_iter().map(one).collect();
     let bad = all.iter().filter(|picture| picture.is_err()).count();
     let mut pixels = Vec::with_capacity(files.len() * event.iter().product::<usize>());
     for picture in all {
-        pixels.extend(picture.map_err(|failure| match (failure, bad) {
-            (Failure::Input(message), 2..) => {
-                Failure::Input(format!("{message} ({} more files are at fault)", bad - 1))
-            }
-            (failure, _) => failure,
+        pixels.extend(picture.map_err(|error| match bad {
+            2.. => error.map(|message| format!("{message} ({} more files are at fault)", bad - 1)),
+            _ => error,
         })?);
     }
     Ok(Pictures::new(pixels, event, scaling)?)

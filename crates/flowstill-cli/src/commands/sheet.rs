@@ -3,12 +3,13 @@
 use super::evaluate_pictures::named_set;
 use crate::args::{Sheet as Args, SheetKind};
 use crate::failure::{Failure, Outcome};
-use crate::picture_data::{self, scaling_of, shown_shape};
-use crate::sheets::{self, COLUMNS, Sheet};
-use crate::{device, out};
+use crate::out;
 use flowstill::file;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
+use flowstill_experiment::sheets::{self, COLUMNS, Sheet};
+use flowstill_experiment::words::shape;
+use flowstill_experiment::{Prepared, pictures_in, scaling_of};
 use serde_json::json;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Outcome<()> {
     check(args)?;
     let mut models: Vec<(String, Model)> = Vec::new();
     for path in &args.flows {
-        let model = file::load(path, &device::current())?;
+        let model = file::load(path, &flowstill::device::cpu())?;
         let name = path.display().to_string();
         scaling_of(&model).map_err(|_| {
             Failure::input(format!("{name}: expected a flow over pictures, got one over rows of a table; leave it out"))
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Outcome<()> {
     let mut sheet = Sheet::new(first.flow.architecture().event);
     let mut legend: Vec<String> = Vec::new();
     let mut add = |part: Sheet, names: Vec<String>| {
-        debug_assert_eq!(part.len(), names.len());
+        debug_assert_eq!(part.row_count(), names.len());
         legend.extend(names);
         sheet.append(part);
     };
@@ -138,7 +139,7 @@ fn fits((first_name, first): &(String, Model), (name, model): &(String, Model), 
     let say = |model: &Model| {
         let architecture = model.flow.architecture();
         let bits = model.pictures.map_or(0, |scaling| scaling.bits);
-        format!("{}, {bits} bits, {} classes", shown_shape(architecture.event), architecture.context)
+        format!("{}, {bits} bits, {} classes", shape(architecture.event), architecture.context)
     };
     let (expected, got) = (say(first), say(model));
     if expected != got {
@@ -146,9 +147,8 @@ fn fits((first_name, first): &(String, Model), (name, model): &(String, Model), 
             "{name}: expected a flow over the same pictures as {first_name} ({expected}), got {got}; make a sheet of its own"
         )));
     }
-    let latents = |model: &Model| {
-        model.flow.latent_events().iter().map(|event| shown_shape(*event)).collect::<Vec<_>>().join(" + ")
-    };
+    let latents =
+        |model: &Model| model.flow.latent_events().iter().map(|event| shape(*event)).collect::<Vec<_>>().join(" + ");
     let (expected, got) = (latents(first), latents(model));
     if kind == SheetKind::SameLatents && expected != got {
         return Err(Failure::input(format!(
@@ -162,11 +162,11 @@ fn fits((first_name, first): &(String, Model), (name, model): &(String, Model), 
 fn pictures(args: &Args, model: &Model) -> Outcome<(Pictures, String)> {
     let text = args.data.as_deref().unwrap_or_default();
     let (pictures, named) = if text.starts_with("set=") {
-        let data = picture_data::load_for(model, &named_set(text)?)?;
+        let data = Prepared::from_pictures_for(model, &named_set(text)?)?;
         let test = data.test.pictures().cloned().ok_or_else(|| Failure::run("expected pictures; report this bug"))?;
         (test, format!("test split of {}", data.source))
     } else {
-        (picture_data::load_folder(model, Path::new(text))?, text.to_string())
+        (pictures_in(model, Path::new(text))?, text.to_string())
     };
     if pictures.is_empty() {
         return Err(Failure::input(format!("{named}: expected at least 1 picture, got none; give more")));

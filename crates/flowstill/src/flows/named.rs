@@ -1,32 +1,64 @@
 //! Choose a named flow by a few settings.
 
-use super::{Architecture, GlowConfig, MafConfig, NsfConfig, RealNvpConfig};
-use crate::Result;
-use serde::{Deserialize, Serialize};
+use super::{Architecture, GlowConfig, MafConfig, NsfConfig, NsfForm, RealNvpConfig};
+use crate::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// A named flow: a small recipe that assembles bijectors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum FlowConfig {
+/// Make [`FlowConfig`] from the one list of named flows: what each is called in recipes and files, and its settings.
+macro_rules! named_flows {
+    ($($(#[$doc:meta])* $name:literal => $variant:ident($config:ty),)*) => {
+        /// A named flow: a small recipe that assembles bijectors.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        #[non_exhaustive]
+        pub enum FlowConfig {
+            $($(#[$doc])* #[serde(rename = $name)] $variant($config),)*
+        }
+
+        impl FlowConfig {
+            /// Every family's name, as in recipes.
+            pub const KINDS: &'static [&'static str] = &[$($name),*];
+
+            /// The family's name, as in recipes.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
+
+            /// Read the settings of the family called `kind`; none where there is no such family.
+            ///
+            /// # Errors
+            /// What the settings' form reports.
+            pub fn read<'de, D: Deserializer<'de>>(kind: &str, settings: D) -> Result<Option<Self>, D::Error> {
+                match kind {
+                    $($name => <$config>::deserialize(settings).map(|config| Some(Self::$variant(config))),)*
+                    _ => Ok(None),
+                }
+            }
+        }
+    };
+}
+
+named_flows! {
     /// [`GlowConfig`].
-    Glow(GlowConfig),
+    "glow" => Glow(GlowConfig),
     /// [`RealNvpConfig`].
-    Realnvp(RealNvpConfig),
+    "realnvp" => Realnvp(RealNvpConfig),
     /// [`MafConfig`]: fast densities, slow samples.
-    Maf(MafConfig),
+    "maf" => Maf(MafConfig),
     /// [`MafConfig`] turned round: fast samples, slow densities (Kingma et al. 2016).
-    Iaf(MafConfig),
+    "iaf" => Iaf(MafConfig),
     /// [`NsfConfig`].
-    Nsf(NsfConfig),
+    "nsf" => Nsf(NsfConfig),
 }
 
 impl FlowConfig {
     /// The flow over `columns` values with `context` conditioning ones; `seed` draws its fixed permutations.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) names the setting that is out of range.
-    pub fn assemble(&self, columns: usize, context: usize, seed: u64) -> Result<Architecture> {
+    /// [`Error::Config`] names the setting that is out of range.
+    pub fn assemble(&self, columns: usize, context: usize, seed: u64) -> crate::Result<Architecture> {
         match self {
             FlowConfig::Glow(config) => config.assemble(columns, context),
             FlowConfig::Realnvp(config) => config.assemble(columns, context),
@@ -39,12 +71,12 @@ impl FlowConfig {
     /// The flow over pictures of shape `event` (height, width, channels) with `context` conditioning values.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) names the setting that is out of range, or a family that has no form for pictures.
-    pub fn assemble_picture(&self, event: [usize; 3], context: usize) -> Result<Architecture> {
+    /// [`Error::Config`] names the setting that is out of range, or a family that has no form for pictures.
+    pub fn assemble_picture(&self, event: [usize; 3], context: usize) -> crate::Result<Architecture> {
         match self {
             FlowConfig::Glow(config) => config.assemble_picture(event, context),
             FlowConfig::Realnvp(config) => config.assemble_picture(event, context),
-            other => Err(crate::Error::config(
+            other => Err(Error::config(
                 "kind",
                 format!("{} has no form for pictures", other.kind()),
                 "use glow (with a spline as its transform, if you like) or realnvp",
@@ -52,15 +84,25 @@ impl FlowConfig {
         }
     }
 
-    /// The family's name, as in recipes.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            FlowConfig::Glow(_) => "glow",
-            FlowConfig::Realnvp(_) => "realnvp",
-            FlowConfig::Maf(_) => "maf",
-            FlowConfig::Iaf(_) => "iaf",
-            FlowConfig::Nsf(_) => "nsf",
-        }
+    /// The family and its size in a few words: `glow, 5 steps, hidden 32`, on pictures `glow, 3 levels of 8 steps, hidden 64`.
+    pub fn describe(&self, pictures: bool) -> String {
+        let size = match self {
+            Self::Glow(c) if pictures => format!("{} levels of {} steps, hidden {}", c.levels, c.steps, c.hidden),
+            Self::Realnvp(c) if pictures => {
+                let hidden = c.hidden.first().copied().unwrap_or_default();
+                format!("{} levels of {} steps, hidden {hidden}", c.levels, c.steps)
+            }
+            Self::Glow(c) => format!("{} steps, hidden {}", c.steps, c.hidden),
+            Self::Realnvp(c) => format!("{} steps, hidden {:?}", c.steps, c.hidden),
+            Self::Maf(c) | Self::Iaf(c) => format!("{} blocks, hidden {:?}", c.blocks, c.hidden),
+            Self::Nsf(c) => format!("{} steps, hidden {}", c.steps, c.hidden),
+        };
+        let form = match self {
+            Self::Nsf(c) if c.form == NsfForm::Coupling => " (coupling)",
+            Self::Nsf(_) => " (autoregressive)",
+            _ => "",
+        };
+        format!("{}{form}, {size}", self.kind())
     }
 }
 
@@ -70,9 +112,9 @@ pub(super) fn with_base(architecture: Architecture, conditional: bool) -> Result
 }
 
 /// Refuse a flow without steps, and one so deep that it is surely a slip.
-pub(super) fn check_steps(name: &str, steps: usize) -> Result<()> {
+pub(super) fn check_steps(name: &str, steps: usize) -> crate::Result<()> {
     match steps {
         1..=1000 => Ok(()),
-        _ => Err(crate::Error::config(name, format!("{steps} steps"), "use 1 to 1000")),
+        _ => Err(Error::config(name, format!("{steps} steps"), "use 1 to 1000")),
     }
 }

@@ -1,8 +1,8 @@
 //! Bring a prepared set of pictures to what the library trains on.
 
-use crate::convert::{PictureFacts, Prepared};
-use crate::failure::{Failure, Outcome};
-use crate::tables;
+use super::{PictureFacts, Prepared};
+use crate::words::{first_names, shape};
+use crate::{Error, Result};
 use flowstill::file::SplitFacts;
 use flowstill::model::{Model, Standardization};
 use flowstill::pictures::{Dequantization, PictureScaling, Pictures, Range};
@@ -54,73 +54,63 @@ pub fn is_picture_set(name: &str) -> bool {
     PictureSetName::ALL.iter().any(|set| set.as_str() == name)
 }
 
-/// Read `set=NAME,KEY=VALUE...` where it names a set of pictures; none where it names a table, or a set that nobody knows.
-///
-/// # Errors
-/// Unknown keys with the nearest known one.
-pub fn picture_config(text: &str) -> Outcome<Option<PictureConfig>> {
-    let (source, table) = tables::typed(text)?;
-    match table.get("set").and_then(toml::Value::as_str).is_some_and(is_picture_set) {
-        true => source.read(&[], table).map(Some),
-        false => Ok(None),
+impl Prepared {
+    /// Load a set and convert it.
+    ///
+    /// # Errors
+    /// What the reader reports; labels that are wanted and not there.
+    pub fn from_pictures(plan: &PicturePlan) -> Result<Self> {
+        plan.scaling().check()?;
+        let set = load_pictures(&plan.set)?;
+        let classes = match plan.options.class_conditional {
+            false => Vec::new(),
+            true if set.classes.is_empty() => {
+                return Err(Error::input(format!(
+                    "pictures.class_conditional: {} has no labels; leave it out, or sort the pictures into one folder per class",
+                    set.source
+                )));
+            }
+            true => set.classes.clone(),
+        };
+        prepare(set, plan, classes)
     }
-}
 
-/// Load a set and convert it.
-///
-/// # Errors
-/// What the reader reports; labels that are wanted and not there.
-pub fn load(plan: &PicturePlan) -> Outcome<Prepared> {
-    plan.scaling().check()?;
-    let set = load_pictures(&plan.set)?;
-    let classes = match plan.options.class_conditional {
-        false => Vec::new(),
-        true if set.classes.is_empty() => {
-            return Err(Failure::input(format!(
-                "pictures.class_conditional: {} has no labels; leave it out, or sort the pictures into one folder per class",
-                set.source
+    /// Load a set for a flow that is there already: the flow's own range and classes count, its bits and shape must be the set's.
+    ///
+    /// # Errors
+    /// As [`Prepared::from_pictures`]; a set that does not fit the flow.
+    pub fn from_pictures_for(model: &Model, set: &PictureConfig) -> Result<Self> {
+        let scaling = scaling_of(model)?;
+        let bits = u32::from(set.kept_bits());
+        if bits != scaling.bits {
+            return Err(Error::input(format!(
+                "data {}: expected pictures of {} bits, as the flow sees them, got {bits}; set bits = {} (data.bits in a recipe)",
+                set.set, scaling.bits, scaling.bits
             )));
         }
-        true => set.classes.clone(),
-    };
-    prepare(set, plan, classes)
-}
-
-/// Load a set for a flow that is there already: the flow's own range and classes count, its bits and shape must be the set's.
-///
-/// # Errors
-/// As [`load`]; a set that does not fit the flow.
-pub fn load_for(model: &Model, set: &PictureConfig) -> Outcome<Prepared> {
-    let scaling = scaling_of(model)?;
-    let bits = u32::from(set.kept_bits());
-    if bits != scaling.bits {
-        return Err(Failure::input(format!(
-            "data {}: expected pictures of {} bits, as the flow sees them, got {bits}; set bits = {} (data.bits in a recipe)",
-            set.set, scaling.bits, scaling.bits
-        )));
+        let pictures = load_pictures(set)?;
+        check_shape(model, pictures.shape(), &pictures.source, "set")?;
+        let classes = class_names(model);
+        check_labels(&pictures, &classes)?;
+        let options = PictureOptions {
+            flip: Some(false),
+            range: scaling.range,
+            class_conditional: !classes.is_empty(),
+            ..PictureOptions::default()
+        };
+        prepare(pictures, &PicturePlan { set: set.clone(), options }, classes)
     }
-    let pictures = load_pictures(set)?;
-    check_shape(model, pictures.shape(), &pictures.source, "set")?;
-    let classes = class_names(model);
-    check_labels(&pictures, &classes)?;
-    let options = PictureOptions {
-        flip: Some(false),
-        range: scaling.range,
-        class_conditional: !classes.is_empty(),
-        ..PictureOptions::default()
-    };
-    prepare(pictures, &PicturePlan { set: set.clone(), options }, classes)
 }
 
 /// All pictures of a folder, as a flow sees them.
 ///
 /// # Errors
-/// As [`load_for`].
-pub fn load_folder(model: &Model, path: &Path) -> Outcome<Pictures> {
+/// As [`Prepared::from_pictures_for`].
+pub fn pictures_in(model: &Model, path: &Path) -> Result<Pictures> {
     let scaling = scaling_of(model)?;
     let event = model.flow.architecture().event;
     if !std::fs::metadata(path).map_err(unreadable(path))?.is_dir() {
-        return Err(Failure::input(format!(
+        return Err(Error::input(format!(
             "--data {}: expected a folder of pictures, as the flow models pictures, got a file; give a folder, or set=NAME,path=FILE",
             path.display()
         )));
@@ -150,8 +140,8 @@ pub fn load_folder(model: &Model, path: &Path) -> Outcome<Pictures> {
 ///
 /// # Errors
 /// For a flow over a table.
-pub fn scaling_of(model: &Model) -> Outcome<PictureScaling> {
-    model.pictures.ok_or_else(|| Failure::input("the flow models rows of a table, not pictures; give a table"))
+pub fn scaling_of(model: &Model) -> Result<PictureScaling> {
+    model.pictures.ok_or_else(|| Error::input("the flow models rows of a table, not pictures; give a table"))
 }
 
 /// The classes that condition a flow over pictures; none for a flow without.
@@ -160,12 +150,7 @@ pub fn class_names(model: &Model) -> Vec<String> {
     if names.len() == count { names.clone() } else { (0..count).map(|class| class.to_string()).collect() }
 }
 
-/// `32x32x3`.
-pub fn shown_shape([height, width, channels]: [usize; 3]) -> String {
-    format!("{height}x{width}x{channels}")
-}
-
-fn check_shape(model: &Model, got: [usize; 3], source: &str, way: &str) -> Outcome<()> {
+fn check_shape(model: &Model, got: [usize; 3], source: &str, way: &str) -> Result<()> {
     let wanted = model.flow.architecture().event;
     if wanted == got {
         return Ok(());
@@ -185,41 +170,34 @@ fn check_shape(model: &Model, got: [usize; 3], source: &str, way: &str) -> Outco
         "set" => format!("set {settings} (under [data] in a recipe)"),
         _ => format!("convert them, or give --data set=folder,path=... with {settings}"),
     };
-    Err(Failure::input(format!(
+    Err(Error::input(format!(
         "{source}: expected pictures of {}, as the flow models, got {}; {remedy}",
-        shown_shape(wanted),
-        shown_shape(got)
+        shape(wanted),
+        shape(got)
     )))
 }
 
 /// Refuse labels that the flow does not know, and their lack.
-fn check_labels(set: &PictureSet, classes: &[String]) -> Outcome<()> {
+fn check_labels(set: &PictureSet, classes: &[String]) -> Result<()> {
     if classes.is_empty() {
         return Ok(());
     }
     if set.classes.is_empty() {
-        return Err(Failure::input(format!(
+        return Err(Error::input(format!(
             "{}: the flow is conditioned on {} classes, and these pictures have no labels; sort them into one folder per class ({})",
             set.source,
             classes.len(),
-            short(classes)
+            first_names(classes, 12)
         )));
     }
     match set.classes.iter().find(|class| !classes.contains(class)) {
-        Some(class) => Err(Failure::input(format!(
+        Some(class) => Err(Error::input(format!(
             "{}: has the class `{class}`, and the flow knows {}; call the classes as the flow does",
             set.source,
-            short(classes)
+            first_names(classes, 12)
         ))),
         None => Ok(()),
     }
-}
-
-/// The first names of a list.
-pub fn short(names: &[String]) -> String {
-    let more = names.len().saturating_sub(12);
-    let tail = if more > 0 { format!(", and {more} more") } else { String::new() };
-    names[..names.len() - more].join(", ") + &tail
 }
 
 /// Labels by the classes' places in another list of the same names.
@@ -229,7 +207,7 @@ fn renamed(labels: Vec<u32>, from: &[String], to: &[String]) -> Vec<u32> {
 }
 
 /// A reader's error without the advice that only a recipe can follow.
-pub fn without_settings(error: DataError) -> Failure {
+pub fn without_settings(error: DataError) -> Error {
     match error {
         DataError::Malformed { path, expected, got, remedy } if remedy.contains("on_error") => {
             let remedy = "replace the file, or leave it out".to_string();
@@ -243,13 +221,13 @@ pub fn without_settings(error: DataError) -> Failure {
     }
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_path_buf();
     move |source| DataError::Io { path, action: "read", source }.into()
 }
 
 /// Convert a set whose labels, where `classes` has any, are among these.
-fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Outcome<Prepared> {
+fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Result<Prepared> {
     let scaling = plan.scaling();
     let event = set.shape();
     let every: Vec<u64> = [&set.train, &set.validation, &set.test].map(marks).to_vec();
@@ -263,7 +241,7 @@ fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Outcome
         table_fingerprint: format!("{:016x}", every.iter().fold(0_u64, |sum, mark| sum.wrapping_add(*mark))),
         test_fingerprint: format!("{:016x}", every[2]),
     };
-    let part = |pictures: flowstill_data::Pictures| -> Outcome<Pictures> {
+    let part = |pictures: flowstill_data::Pictures| -> Result<Pictures> {
         let labels = pictures.labels;
         let made = Pictures::new(pictures.pixels, event, scaling)?;
         match classes.len() {

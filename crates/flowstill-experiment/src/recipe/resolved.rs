@@ -1,7 +1,7 @@
 //! Write a plan back as a recipe with every value spelt out: what a run folder keeps.
 
-use crate::failure::{Failure, Outcome};
-use crate::plan::{DataPlan, ModelPlan, Plan};
+use super::{DataPlan, ModelPlan, Plan};
+use crate::{Error, Result};
 use flowstill::distill::DistillConfig;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use toml::{Table, Value};
 ///
 /// # Errors
 /// When a value cannot be written as TOML.
-pub fn resolved(plan: &Plan) -> Outcome<String> {
+pub(crate) fn resolved(plan: &Plan) -> Result<String> {
     let mut out = Table::new();
     out.insert("name".into(), plan.name.clone().into());
     out.insert("device".into(), plan.device.clone().into());
@@ -27,7 +27,7 @@ pub fn resolved(plan: &Plan) -> Outcome<String> {
             out.insert("pictures".into(), value(&pictures.options)?);
         }
     }
-    let part = |model: &ModelPlan| -> Outcome<Table> {
+    let part = |model: &ModelPlan| -> Result<Table> {
         Ok(Table::from_iter([("flow".to_string(), value(&model.flow)?), ("train".to_string(), value(&model.train)?)]))
     };
     if let Some(teacher) = &plan.teacher {
@@ -58,21 +58,21 @@ pub fn resolved(plan: &Plan) -> Outcome<String> {
     let seeds = plan.seeds.iter().map(|&seed| Value::Integer(seed as i64)).collect::<Vec<_>>();
     let compare = [("seeds".to_string(), Value::Array(seeds)), ("variants".to_string(), Value::Array(variants))];
     out.insert("compare".into(), Table::from_iter(compare).into());
-    let mut judge = plan.judge.clone();
-    if let Some(features) = &mut judge.features {
+    let mut evaluate = plan.evaluate.clone();
+    if let Some(features) = &mut evaluate.features {
         features.weights = absolute(std::mem::take(&mut features.weights));
     }
-    out.insert("judge".into(), value(&judge)?);
-    toml::to_string(&out).map_err(|error| Failure::run(format!("cannot write the recipe: {error}")))
+    out.insert("judge".into(), value(&evaluate)?);
+    toml::to_string(&out).map_err(|error| Error::run(format!("cannot write the recipe: {error}")))
 }
 
 /// With the noise spelt out, which is left unsaid where it is uniform: a variant's may stand over another one in `[distill]`.
-fn distillation(config: &DistillConfig) -> Outcome<Table> {
+fn distillation(config: &DistillConfig) -> Result<Table> {
     let Value::Table(mut table) = value(config)? else { return Ok(Table::new()) };
     table.insert("dequantization".into(), value(&config.dequantization)?);
     Ok(table)
 }
 
-fn value(config: &impl Serialize) -> Outcome<Value> {
-    Value::try_from(config).map_err(|error| Failure::run(format!("cannot write the recipe: {error}")))
+fn value(config: &impl Serialize) -> Result<Value> {
+    Value::try_from(config).map_err(|error| Error::run(format!("cannot write the recipe: {error}")))
 }

@@ -1,6 +1,6 @@
 //! Change values of a recipe from the command line: `--set train.steps=500`.
 
-use crate::failure::{Failure, Outcome};
+use crate::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
@@ -27,7 +27,7 @@ impl Override {
     ///
     /// # Errors
     /// When the way leads through something that is no table, or names no entry of a list.
-    pub fn apply(&self, table: &mut Table) -> Outcome<()> {
+    pub fn apply(&self, table: &mut Table) -> Result<()> {
         let Some((last, way)) = self.path.split_last() else { return Ok(()) };
         let mut place = table;
         let mut way = way.iter();
@@ -49,8 +49,8 @@ impl Override {
         Ok(())
     }
 
-    fn lost(&self, key: &str, why: &str) -> Failure {
-        Failure::input(format!("--set {self}: cannot go into `{key}`: {why}"))
+    fn lost(&self, key: &str, why: &str) -> Error {
+        Error::input(format!("--set {self}: cannot go into `{key}`: {why}"))
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
         let mut table: Table = toml::from_str(text).unwrap();
         for set in sets {
             let set: Override = set.parse()?;
-            set.apply(&mut table).map_err(|failure| format!("{failure:?}"))?;
+            set.apply(&mut table).map_err(|error| error.to_string())?;
         }
         Ok(table)
     }

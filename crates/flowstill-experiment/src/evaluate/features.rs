@@ -1,7 +1,6 @@
 //! Compare sampled pictures with real ones by the features of a chosen network.
 
-use crate::failure::{Failure, Outcome};
-use crate::out;
+use crate::{Error, Event, Events, Result};
 use flowstill_features::{EfficientNetLite0, FeatureNetwork, FidInception, Pictures};
 use flowstill_metrics::{
     FRECHET_MINIMUM_SAMPLES, FeatureStatistics, GaussianAccumulator, GaussianFit, KidConfig, PrecisionRecallConfig,
@@ -32,12 +31,11 @@ fn default_reference() -> usize {
 }
 
 /// A feature network by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkName {
     /// Weights openly to be had, Apache-2.0; its distance is no FID.
     #[serde(rename = "efficientnet-lite0")]
-    #[value(name = "efficientnet-lite0")]
     EfficientnetLite0,
     /// The standard Inception network of the FID, in the layout of its PyTorch port.
     FidInception,
@@ -58,7 +56,7 @@ pub struct Reference {
 
 /// How far samples are from real pictures.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Distance {
+pub(super) struct Distance {
     /// Squared Frechet distance of Gaussians fitted to the features.
     pub frechet: f64,
     /// The network's name, with its side.
@@ -86,7 +84,7 @@ impl Reference {
     ///
     /// # Errors
     /// What the weights' file reports.
-    pub fn new(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], folder: Option<&Path>) -> Outcome<Self> {
+    pub fn new(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], folder: Option<&Path>) -> Result<Self> {
         Self::make(config, bytes, event, folder.map_or(Keep::Nowhere, Keep::Folder))
     }
 
@@ -94,11 +92,11 @@ impl Reference {
     ///
     /// # Errors
     /// As [`Reference::new`]; a file that holds something else.
-    pub fn with_file(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], file: Option<&Path>) -> Outcome<Self> {
+    pub fn with_file(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], file: Option<&Path>) -> Result<Self> {
         Self::make(config, bytes, event, file.map_or(Keep::Nowhere, Keep::File))
     }
 
-    fn make(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], keep: Keep<'_>) -> Outcome<Self> {
+    fn make(config: &FeatureConfig, bytes: &[u8], event: [usize; 3], keep: Keep<'_>) -> Result<Self> {
         let network: Box<dyn FeatureNetwork> = match (config.network, config.side) {
             (NetworkName::EfficientnetLite0, side) => Box::new(EfficientNetLite0::from_file(
                 &config.weights,
@@ -107,7 +105,7 @@ impl Reference {
             (NetworkName::FidInception, None) => Box::new(FidInception::from_file(&config.weights)?),
             (NetworkName::FidInception, Some(_)) => {
                 let message = "judge.features.side: the FID network has its own; leave it out";
-                return Err(Failure::input(message));
+                return Err(Error::input(message));
             }
         };
         let size: usize = event.iter().product();
@@ -124,9 +122,9 @@ impl Reference {
                 (Some(path), saved)
             }
             Keep::File(path) if path.exists() => {
-                let saved = FeatureStatistics::load(path).map_err(|error| Failure::input(error.to_string()))?;
+                let saved = FeatureStatistics::load(path).map_err(|error| Error::input(error.to_string()))?;
                 if !fits(&saved) {
-                    return Err(Failure::input(format!(
+                    return Err(Error::input(format!(
                         "--statistics {}: holds the statistics of other pictures or another network ({}); give another name, or remove it",
                         path.display(),
                         saved.network
@@ -166,14 +164,20 @@ impl Reference {
     ///
     /// # Errors
     /// For fewer than two samples.
-    pub fn distance(&self, bytes: &[u8], event: [usize; 3], seed: u64) -> Outcome<Distance> {
+    pub(super) fn distance(
+        &self,
+        bytes: &[u8],
+        event: [usize; 3],
+        seed: u64,
+        events: &mut Events<'_>,
+    ) -> Result<Distance> {
         let features = features(self.network.as_ref(), bytes, event)?;
         let columns = self.network.dimensions();
         let samples = features.len() / columns;
         if samples < FRECHET_MINIMUM_SAMPLES {
-            out::note(&format!(
+            events(Event::Note(&format!(
                 "the Frechet distance of {samples} samples is biased upwards; {FRECHET_MINIMUM_SAMPLES} or more are usual"
-            ));
+            )));
         }
         let fake = &features[..samples.min(KEPT) * columns];
         let close = kid(&self.kept, fake, columns, &KidConfig { seed, subsets: SUBSETS, ..KidConfig::default() });
@@ -188,7 +192,7 @@ impl Reference {
     }
 }
 
-fn features(network: &dyn FeatureNetwork, bytes: &[u8], event: [usize; 3]) -> Outcome<Vec<f32>> {
+fn features(network: &dyn FeatureNetwork, bytes: &[u8], event: [usize; 3]) -> Result<Vec<f32>> {
     let [h, w, c] = event;
     let count = bytes.len() / (h * w * c);
     Ok(network.features(&Pictures::new(bytes, [count, h, w, c])?))

@@ -1,11 +1,43 @@
-//! Bring a prepared table to the shapes that the library trains on.
+//! Bring a table to the shapes that the library trains on.
 
-use crate::failure::{Failure, Outcome};
+mod columns;
+mod leak;
+mod pictures;
+
+use crate::{Error, Result};
 use flowstill::file::SplitFacts;
 use flowstill::model::Standardization;
 use flowstill::pictures::{Dequantization, PictureScaling};
 use flowstill::train::{Examples, Rows, TrainingData};
 use flowstill_data::{DataConfig, Dataset, Matrix};
+
+pub use columns::{RawRows, read_context, read_rows, stream_rows};
+pub use leak::{Remedy, trained_on};
+pub use pictures::{
+    PictureOptions, PicturePlan, class_names, is_picture_set, pictures_in, scaling_of, without_settings,
+};
+
+/// A part of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// What a flow is fitted to.
+    Train,
+    /// What its weights are chosen by.
+    Validation,
+    /// What it has not seen.
+    Test,
+}
+
+impl Split {
+    /// `train`, `validation` or `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
 
 /// What is known of a set of pictures.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,15 +76,7 @@ pub struct Prepared {
     pub split: SplitFacts,
 }
 
-/// Load a table and convert it.
-///
-/// # Errors
-/// What the table's reader reports.
-pub fn load(config: &DataConfig) -> Outcome<Prepared> {
-    prepare(flowstill_data::load(config)?, config)
-}
-
-fn prepare(data: Dataset, config: &DataConfig) -> Outcome<Prepared> {
+fn prepare(data: Dataset, config: &DataConfig) -> Result<Prepared> {
     let Dataset { names, train, validation, test, context, standardization, steps, source, marks } = data;
     let split = SplitFacts {
         set: config.set.to_string(),
@@ -97,7 +121,7 @@ fn prepare(data: Dataset, config: &DataConfig) -> Outcome<Prepared> {
     })
 }
 
-fn rows(matrix: Matrix, context: Option<Matrix>) -> Outcome<Rows> {
+fn rows(matrix: Matrix, context: Option<Matrix>) -> Result<Rows> {
     let columns = matrix.columns();
     let width = context.as_ref().map_or(0, Matrix::columns);
     let context = context.map(Matrix::into_values).unwrap_or_default();
@@ -105,14 +129,31 @@ fn rows(matrix: Matrix, context: Option<Matrix>) -> Outcome<Rows> {
 }
 
 impl Prepared {
+    /// Load a table and convert it.
+    ///
+    /// # Errors
+    /// What the table's reader reports.
+    pub fn from_table(config: &DataConfig) -> Result<Self> {
+        prepare(flowstill_data::load(config)?, config)
+    }
+
+    /// The rows or pictures of a part.
+    pub fn part(&self, split: Split) -> &Examples {
+        match split {
+            Split::Train => &self.training.train,
+            Split::Validation => &self.training.validation,
+            Split::Test => &self.test,
+        }
+    }
+
     /// The same rows in the units of another standardisation: a student works in its teacher's.
     ///
     /// # Errors
     /// When the columns do not fit.
-    pub fn in_units_of(mut self, other: &Standardization) -> Outcome<Self> {
+    pub fn in_units_of(mut self, other: &Standardization) -> Result<Self> {
         let own = &self.standardization;
         if own.mean.len() != other.mean.len() || own.context_mean.len() != other.context_mean.len() {
-            return Err(Failure::input(format!(
+            return Err(Error::input(format!(
                 "expected a flow over {} columns with {} conditioning ones, got {} and {}; use one trained on the same columns",
                 own.mean.len(),
                 own.context_mean.len(),
@@ -123,7 +164,7 @@ impl Prepared {
         if own == other {
             return Ok(self);
         }
-        let change = |examples: &Examples| -> Outcome<Examples> {
+        let change = |examples: &Examples| -> Result<Examples> {
             let Some(rows) = examples.rows() else { return Ok(examples.clone()) };
             let values = rescale(rows.values(), (&own.mean, &own.std), (&other.mean, &other.std));
             let from = (&own.context_mean, &own.context_std);
@@ -143,8 +184,8 @@ impl Prepared {
     ///
     /// # Errors
     /// For pictures.
-    pub fn test_rows(&self) -> Outcome<&Rows> {
-        self.test.rows().ok_or_else(|| Failure::input(format!("{}: expected a table, got pictures", self.source)))
+    pub fn test_rows(&self) -> Result<&Rows> {
+        self.test.rows().ok_or_else(|| Error::input(format!("{}: expected a table, got pictures", self.source)))
     }
 
     /// A number that changes whenever any row does.

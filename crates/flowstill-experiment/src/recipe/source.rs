@@ -1,9 +1,10 @@
 //! Remember where each value of a recipe was written: the line of the file, or the `--set` of the command line.
 
-use crate::failure::{Failure, Outcome, one_line};
-use crate::overrides::Override;
-use crate::suggest;
+use super::Override;
+use crate::error::one_line;
+use crate::{Error, Result, words};
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Deserializer, Track};
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
@@ -30,10 +31,10 @@ impl Source {
     ///
     /// # Errors
     /// A syntax error with its line, or an override that finds no place.
-    pub fn table(&self) -> Outcome<Table> {
+    pub fn table(&self) -> Result<Table> {
         let mut table: Table = toml::from_str(&self.text).map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| self.line(span.start));
-            Failure::input(format!("{}:{line}: {}", self.name, one_line(error.message())))
+            Error::input(format!("{}:{line}: {}", self.name, one_line(error.message())))
         })?;
         self.overrides.iter().try_for_each(|set| set.apply(&mut table))?;
         Ok(table)
@@ -45,28 +46,37 @@ impl Source {
     }
 
     /// A message about the value at `path`, saying where it was written.
-    pub fn fault(&self, path: &[String], message: impl AsRef<str>) -> Failure {
-        Failure::input(format!("{}: {}", self.place(path), one_line(message.as_ref())))
+    pub fn fault(&self, path: &[String], message: impl AsRef<str>) -> Error {
+        Error::input(format!("{}: {}", self.place(path), one_line(message.as_ref())))
     }
 
     /// Read a section, turning every misfit into a message with its place.
     ///
     /// # Errors
     /// Unknown keys with the nearest known one, and values of the wrong type.
-    pub fn read<T: DeserializeOwned>(&self, section: &[&str], value: impl Into<Value>) -> Outcome<T> {
-        serde_path_to_error::deserialize(value.into()).map_err(|error: serde_path_to_error::Error<toml::de::Error>| {
-            let mut path: Vec<String> = section.iter().map(ToString::to_string).collect();
-            let inner = error.path().to_string();
-            path.extend(
-                inner.split(['.', '[', ']']).filter(|part| !part.is_empty() && *part != "?").map(str::to_string),
-            );
-            self.misfit(path, error.inner().message())
+    pub fn read<T: DeserializeOwned>(&self, section: &[&str], value: impl Into<Value>) -> Result<T> {
+        self.read_by(section, value, |value| T::deserialize(value))
+    }
+
+    /// The same for what chooses its own way to be read.
+    pub(super) fn read_by<T>(
+        &self,
+        section: &[&str],
+        value: impl Into<Value>,
+        read: impl FnOnce(Deserializer<'_, '_, Value>) -> Result<T, toml::de::Error>,
+    ) -> Result<T> {
+        let mut track = Track::new();
+        read(Deserializer::new(value.into(), &mut track)).map_err(|error| {
+            let inner = track.path().to_string();
+            let inner = inner.split(['.', '[', ']']).filter(|part| !part.is_empty() && *part != "?");
+            let path = section.iter().copied().chain(inner).map(str::to_string).collect();
+            self.misfit(path, error.message())
         })
     }
 
-    fn misfit(&self, mut path: Vec<String>, message: &str) -> Failure {
+    fn misfit(&self, mut path: Vec<String>, message: &str) -> Error {
         if let Some((choice, known)) = message.strip_prefix("unknown variant `").and_then(|rest| rest.split_once('`')) {
-            let hint = suggest::hint(choice, &suggest::quoted(known));
+            let hint = words::hint(choice, &words::quoted(known));
             return self.fault(&path, format!("`{}`: no choice `{choice}`; {hint}", path.join(".")));
         }
         let Some(rest) = message.strip_prefix("unknown field `") else {
@@ -77,7 +87,7 @@ impl Source {
         if path.last().is_none_or(|last| last != field) {
             path.push(field.to_string());
         }
-        let hint = suggest::hint(field, &suggest::quoted(known));
+        let hint = words::hint(field, &words::quoted(known));
         self.fault(&path, format!("unknown key `{}`; {hint}", path.join(".")))
     }
 

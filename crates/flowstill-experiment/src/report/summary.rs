@@ -1,132 +1,9 @@
-//! Keep what is told of a model, and sum it up over seeds.
+//! Sum models up over seeds.
 
-use crate::failure::{Failure, Outcome};
-use crate::judge::{JudgeConfig, Verdict};
-use crate::plan::{PLAIN, TEACHER};
-use flowstill::file::write_atomically;
-use flowstill::model::Model;
+use super::{Row, table};
+use crate::recipe::{PLAIN, TEACHER};
 use flowstill_metrics::mean_and_standard_error;
-use serde::{Deserialize, Serialize};
-use std::path::Path;
-
-/// One model of a comparison.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Row {
-    /// The flow in words.
-    pub model: String,
-    /// teacher, plain, or the variant's name.
-    pub role: String,
-    /// The seed of its training.
-    pub seed: u64,
-    /// Values that training moved.
-    pub parameters: usize,
-    /// What was found out on the test split.
-    #[serde(flatten)]
-    pub verdict: Verdict,
-    /// The lowest negative log-likelihood on the validation split, which chose the weights; nats, standardised data.
-    pub validation_nll: Option<f64>,
-    /// Steps taken.
-    pub steps: u64,
-    /// Steps skipped for non-finite numbers.
-    pub skipped_steps: u64,
-    /// Seconds of training.
-    pub train_seconds: f64,
-    /// In what a variant differs from the plain student beside its distillation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub differs: Option<String>,
-}
-
-impl Row {
-    /// What a model file and a verdict say.
-    pub fn new(model: &Model, verdict: Verdict) -> Self {
-        Self {
-            model: model.facts.flow.clone(),
-            role: model.facts.role.clone(),
-            seed: model.facts.seed,
-            parameters: model.flow.parameter_count(),
-            verdict,
-            validation_nll: model.facts.validation_nll,
-            steps: model.facts.steps,
-            skipped_steps: model.facts.skipped,
-            train_seconds: 0.0,
-            differs: None,
-        }
-    }
-
-    /// One line.
-    pub fn summary(&self) -> String {
-        let Verdict { test_nll_nats, standard_error, .. } = self.verdict;
-        let skipped =
-            if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
-        if let (Some(bits), Some(error)) = (self.verdict.bits_per_dim, self.verdict.bits_per_dim_standard_error) {
-            let frechet = match (self.verdict.frechet_distance, &self.verdict.frechet_network) {
-                (Some(distance), Some(network)) => format!(", Frechet distance {distance:.3} ({network})"),
-                _ => String::new(),
-            };
-            return format!(
-                "test {bits:.4} ± {:.4} bits/dim{frechet}, {} parameters, trained {:.1} s{skipped}",
-                2.0 * error,
-                self.parameters,
-                self.train_seconds
-            );
-        }
-        format!(
-            "test log-likelihood {:.4} ± {:.4} nats, {} parameters, trained {:.1} s{skipped}",
-            -test_nll_nats,
-            2.0 * standard_error,
-            self.parameters,
-            self.train_seconds
-        )
-    }
-}
-
-/// `report.json` of one model.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// What was found out.
-    pub row: Row,
-    /// What was aligned, repaired or inherited.
-    pub notes: Vec<String>,
-    /// The model's part of the plan.
-    pub plan: serde_json::Value,
-    /// How it was judged.
-    pub judged: JudgeConfig,
-    /// Data, plan and teacher that it belongs to.
-    pub identity: String,
-    /// The fingerprint of the flow that it tells of; empty in reports of before.
-    #[serde(default)]
-    pub flow: String,
-}
-
-impl Report {
-    /// Where it lies.
-    pub fn path(folder: &Path) -> std::path::PathBuf {
-        folder.join("report.json")
-    }
-
-    /// Read the report of a finished model; `None` if there is none.
-    ///
-    /// # Errors
-    /// When it is no report.
-    pub fn read(folder: &Path) -> Outcome<Option<Self>> {
-        let path = Self::path(folder);
-        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
-        serde_json::from_str(&text).map(Some).map_err(|error| {
-            Failure::input(format!(
-                "{}: not a report ({error}); remove it, and the model is judged again",
-                path.display()
-            ))
-        })
-    }
-
-    /// Write it.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, folder: &Path) -> Outcome<()> {
-        Ok(write_atomically(&Self::path(folder), (crate::out::json(self)? + "\n").as_bytes())?)
-    }
-}
+use serde::Serialize;
 
 /// Mean and spread over seeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -192,21 +69,21 @@ fn picture_summary(rows: &[Row], own: &[&Row]) -> Option<PictureSummary> {
         };
         over(&paired)
     };
-    let bits = |row: &Row| row.verdict.bits_per_dim;
-    let frechet = |row: &Row| row.verdict.frechet_distance;
+    let bits = |row: &Row| row.metrics.bits_per_dim;
+    let frechet = |row: &Row| row.metrics.frechet_distance;
     let first = own.first()?;
-    let errors = own.iter().filter_map(|row| row.verdict.bits_per_dim_standard_error);
+    let errors = own.iter().filter_map(|row| row.metrics.bits_per_dim_standard_error);
     Some(PictureSummary {
         bits_per_dim: over(&bits)?,
         bits_per_dim_standard_error_over_pictures: errors.sum::<f64>() / own.len() as f64,
         gain_over_plain_bits_per_dim: gain(&bits),
         frechet_distance: over(&frechet),
         gain_over_plain_frechet: gain(&frechet),
-        frechet_network: first.verdict.frechet_network.clone(),
-        frechet_samples: first.verdict.frechet_samples,
-        kernel_distance: over(&|row| row.verdict.kernel_distance),
-        precision: over(&|row| row.verdict.precision),
-        recall: over(&|row| row.verdict.recall),
+        frechet_network: first.metrics.frechet_network.clone(),
+        frechet_samples: first.metrics.frechet_samples,
+        kernel_distance: over(&|row| row.metrics.kernel_distance),
+        precision: over(&|row| row.metrics.precision),
+        recall: over(&|row| row.metrics.recall),
     })
 }
 
@@ -257,7 +134,7 @@ pub struct Summary {
 }
 
 /// Sum rows up by role, in the order of their first appearance.
-pub fn summarise(rows: &[Row]) -> Vec<Summary> {
+pub(crate) fn summarise(rows: &[Row]) -> Vec<Summary> {
     let mut roles: Vec<&str> = Vec::new();
     for row in rows {
         if !roles.contains(&row.role.as_str()) {
@@ -280,26 +157,26 @@ fn summary(rows: &[Row], role: &str) -> Option<Summary> {
     };
     let gain = |row: &Row| {
         let plain = rows.iter().find(|other| other.role == PLAIN && other.seed == row.seed)?;
-        (row.role != PLAIN).then_some(plain.verdict.test_nll_nats - row.verdict.test_nll_nats)
+        (row.role != PLAIN).then_some(plain.metrics.test_nll_nats - row.metrics.test_nll_nats)
     };
-    let round_trips: Option<Vec<f64>> = own.iter().map(|row| row.verdict.round_trip_error).collect();
+    let round_trips: Option<Vec<f64>> = own.iter().map(|row| row.metrics.round_trip_error).collect();
     Some(Summary {
         role: role.to_string(),
         model: first.model.clone(),
         seeds: own.iter().map(|row| row.seed).collect(),
         parameters: first.parameters,
-        test_nll_nats: over(&|row| Some(row.verdict.test_nll_nats)),
-        test_nll_nats_data_units: over(&|row| Some(row.verdict.test_nll_nats_data_units)),
-        standard_error_over_rows: own.iter().map(|row| row.verdict.standard_error).sum::<f64>() / own.len() as f64,
+        test_nll_nats: over(&|row| Some(row.metrics.test_nll_nats)),
+        test_nll_nats_data_units: over(&|row| Some(row.metrics.test_nll_nats_data_units)),
+        standard_error_over_rows: own.iter().map(|row| row.metrics.standard_error).sum::<f64>() / own.len() as f64,
         gain_over_plain_nats: over(&gain),
         validation_nll: over(&|row| row.validation_nll),
         pictures: picture_summary(rows, &own),
-        c2st: over(&|row| row.verdict.c2st),
-        mmd2: over(&|row| row.verdict.mmd2),
-        sample_rows_per_second: median(&|row| row.verdict.sample_rows_per_second),
-        log_prob_rows_per_second: median(&|row| row.verdict.log_prob_rows_per_second),
-        sample_latency_ms: median(&|row| row.verdict.sample_latency_ms),
-        log_prob_latency_ms: median(&|row| row.verdict.log_prob_latency_ms),
+        c2st: over(&|row| row.metrics.c2st),
+        mmd2: over(&|row| row.metrics.mmd2),
+        sample_rows_per_second: median(&|row| row.metrics.sample_rows_per_second),
+        log_prob_rows_per_second: median(&|row| row.metrics.log_prob_rows_per_second),
+        sample_latency_ms: median(&|row| row.metrics.sample_latency_ms),
+        log_prob_latency_ms: median(&|row| row.metrics.log_prob_latency_ms),
         round_trip_error: round_trips.map(|all| all.into_iter().fold(0.0, f64::max)),
         skipped_steps: own.iter().map(|row| row.skipped_steps).sum(),
         train_seconds: own.iter().map(|row| row.train_seconds).sum::<f64>() / own.len() as f64,
@@ -338,6 +215,16 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The table with what it means, for a terminal.
+    pub fn text(&self) -> String {
+        table::text(self)
+    }
+
+    /// The same as Markdown.
+    pub fn markdown(&self) -> String {
+        table::markdown(self)
+    }
+
     /// Whether a role is a distilled student.
     pub fn is_distilled(role: &str) -> bool {
         role != TEACHER && role != PLAIN
@@ -354,10 +241,11 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::Metrics;
 
     fn row(role: &str, seed: u64, nll: f64) -> Row {
-        let verdict = Verdict { test_nll_nats: nll, standard_error: 0.01, ..Verdict::default() };
-        Row { role: role.into(), seed, verdict, ..Row::default() }
+        let metrics = Metrics { test_nll_nats: nll, standard_error: 0.01, ..Metrics::default() };
+        Row { role: role.into(), seed, metrics, ..Row::default() }
     }
 
     #[test]

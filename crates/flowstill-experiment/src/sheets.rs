@@ -1,7 +1,7 @@
 //! Lay pictures out on sheets: samples, reconstructions, interpolations, teacher and students from the same latents.
 
-use crate::failure::Outcome;
-use crate::judge_pictures::shown;
+use crate::Result;
+use crate::evaluate::shown_pixels;
 use flowstill::flows::Latents;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
@@ -35,7 +35,7 @@ impl Sheet {
     /// Add pictures in as many rows as they need.
     pub fn rows(&mut self, pictures: &[u8], columns: usize) {
         let size: usize = self.event.iter().product();
-        pictures.chunks(columns * size).for_each(|row| self.rows.push(row.to_vec()));
+        pictures.chunks((columns * size).max(1)).for_each(|row| self.rows.push(row.to_vec()));
     }
 
     /// Height, width and the pixels of the whole sheet, small pictures enlarged so that they can be looked at.
@@ -67,7 +67,7 @@ impl Sheet {
     }
 
     /// Rows so far.
-    pub fn len(&self) -> usize {
+    pub fn row_count(&self) -> usize {
         self.rows.len()
     }
 
@@ -75,7 +75,7 @@ impl Sheet {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Outcome<[usize; 2]> {
+    pub fn write(&self, path: &Path) -> Result<[usize; 2]> {
         let (height, width, pixels) = self.paint();
         write_png(path, &pixels, [height, width, self.event[2]])?;
         Ok([height, width])
@@ -95,12 +95,12 @@ fn labels(model: &Model, count: usize) -> Vec<u32> {
 ///
 /// # Errors
 /// When the flow cannot sample.
-pub fn samples(model: &Model, temperatures: &[f64], rows: usize, seed: u64) -> Outcome<Sheet> {
+pub fn samples(model: &Model, temperatures: &[f64], rows: usize, seed: u64) -> Result<Sheet> {
     let mut sheet = Sheet::new(event(model));
     let count = rows * COLUMNS;
     for &temperature in temperatures {
         let drawn = model.sample_pictures(count, seed, temperature, &labels(model, count))?;
-        sheet.rows(&shown(model, drawn), COLUMNS);
+        sheet.rows(&shown_pixels(model, drawn), COLUMNS);
     }
     Ok(sheet)
 }
@@ -110,14 +110,14 @@ pub fn samples(model: &Model, temperatures: &[f64], rows: usize, seed: u64) -> O
 ///
 /// # Errors
 /// When a flow cannot sample.
-pub fn same_latents(models: &[&Model], temperature: f64, seed: u64) -> Outcome<Sheet> {
+pub fn same_latents(models: &[&Model], temperature: f64, seed: u64) -> Result<Sheet> {
     let Some(first) = models.first() else { return Ok(Sheet::new([1, 1, 1])) };
     let mut sheet = Sheet::new(event(first));
     let noise = first.flow.draw_noise(COLUMNS, &mut random::stream(seed, "sheet", 0));
     for model in models.iter().filter(|model| model.flow.latent_events() == first.flow.latent_events()) {
         let latents = model.flow.latents_from_noise(&noise, temperature);
         let context = model.class_context(&labels(model, COLUMNS));
-        sheet.row(shown(model, model.pictures_of(&latents, context.as_ref())?));
+        sheet.row(shown_pixels(model, model.pictures_of(&latents, context.as_ref())?));
     }
     Ok(sheet)
 }
@@ -126,14 +126,14 @@ pub fn same_latents(models: &[&Model], temperature: f64, seed: u64) -> Outcome<S
 ///
 /// # Errors
 /// When a flow cannot be run.
-pub fn reconstructions(models: &[&Model], pictures: &Pictures) -> Outcome<Sheet> {
+pub fn reconstructions(models: &[&Model], pictures: &Pictures) -> Result<Sheet> {
     let Some(first) = models.first() else { return Ok(Sheet::new([1, 1, 1])) };
     let pictures = pictures.head(COLUMNS);
     let mut sheet = Sheet::new(event(first));
-    sheet.row(shown(first, pictures.pixels().to_vec()));
+    sheet.row(shown_pixels(first, pictures.pixels().to_vec()));
     for model in models {
         let (latents, context) = model.latents_of(&pictures)?;
-        sheet.row(shown(model, model.pictures_of(&latents, context.as_ref())?));
+        sheet.row(shown_pixels(model, model.pictures_of(&latents, context.as_ref())?));
     }
     Ok(sheet)
 }
@@ -142,14 +142,14 @@ pub fn reconstructions(models: &[&Model], pictures: &Pictures) -> Outcome<Sheet>
 ///
 /// # Errors
 /// When a flow cannot be run.
-pub fn interpolations(models: &[&Model], pictures: &Pictures, pairs: usize) -> Outcome<Sheet> {
+pub fn interpolations(models: &[&Model], pictures: &Pictures, pairs: usize) -> Result<Sheet> {
     let Some(first) = models.first() else { return Ok(Sheet::new([1, 1, 1])) };
     let pictures = pictures.head(2 * pairs);
     let mut sheet = Sheet::new(event(first));
     for pair in 0..pictures.len() / 2 {
         for model in models {
             let (latents, context) = model.latents_of(&pictures)?;
-            let part = |share: f64| -> Outcome<Vec<u8>> {
+            let part = |share: f64| -> Result<Vec<u8>> {
                 let between = |z: &flowstill::burn::tensor::Tensor<4>| {
                     let (a, b) = (z.clone().narrow(0, 2 * pair, 1), z.clone().narrow(0, 2 * pair + 1, 1));
                     // On the sphere's scale, so that the middle is as far out as the ends.
@@ -160,8 +160,8 @@ pub fn interpolations(models: &[&Model], pictures: &Pictures, pairs: usize) -> O
                 let context = context.as_ref().map(|context| context.clone().narrow(0, 2 * pair, 1));
                 Ok(model.pictures_of(&latents, context.as_ref())?)
             };
-            let row: Outcome<Vec<Vec<u8>>> = (0..COLUMNS).map(|at| part(at as f64 / (COLUMNS - 1) as f64)).collect();
-            sheet.row(shown(model, row?.concat()));
+            let row: Result<Vec<Vec<u8>>> = (0..COLUMNS).map(|at| part(at as f64 / (COLUMNS - 1) as f64)).collect();
+            sheet.row(shown_pixels(model, row?.concat()));
         }
     }
     Ok(sheet)

@@ -1,7 +1,8 @@
 //! Lay a comparison out for people: on the terminal and in Markdown.
 
-use crate::plan::PLAIN;
-use crate::report::{Comparison, OverSeeds, PictureSummary, Summary};
+use super::{Comparison, OverSeeds, PictureSummary, Summary};
+use crate::recipe::PLAIN;
+use crate::words::thousands;
 use flowstill_metrics::{Align, markdown_table, text_table};
 
 const HEADERS: [&str; 9] = [
@@ -54,7 +55,7 @@ fn of_pictures(comparison: &Comparison) -> bool {
 }
 
 /// The table with what it means, for a terminal.
-pub fn text(comparison: &Comparison) -> String {
+pub(super) fn text(comparison: &Comparison) -> String {
     let table = match of_pictures(comparison) {
         true => text_table(&PICTURE_HEADERS, &cells(comparison), &PICTURE_ALIGN),
         false => text_table(&HEADERS, &cells(comparison), &ALIGN),
@@ -63,7 +64,7 @@ pub fn text(comparison: &Comparison) -> String {
 }
 
 /// The same as Markdown.
-pub fn markdown(comparison: &Comparison) -> String {
+pub(super) fn markdown(comparison: &Comparison) -> String {
     let table = match of_pictures(comparison) {
         true => markdown_table(&PICTURE_HEADERS, &cells(comparison), &PICTURE_ALIGN),
         false => markdown_table(&HEADERS, &cells(comparison), &ALIGN),
@@ -182,37 +183,15 @@ fn legend(comparison: &Comparison) -> Vec<String> {
     let lost: Vec<String> = comparison
         .rows
         .iter()
-        .filter(|row| row.verdict.test_rows_not_finite + row.verdict.samples_not_finite > 0)
+        .filter(|row| row.metrics.test_rows_not_finite + row.metrics.samples_not_finite > 0)
         .map(|row| {
-            let verdict = &row.verdict;
+            let metrics = &row.metrics;
             format!(
                 "{} (seed {}): {} test densities and {} samples were not finite and are left out.",
-                row.role, row.seed, verdict.test_rows_not_finite, verdict.samples_not_finite
+                row.role, row.seed, metrics.test_rows_not_finite, metrics.samples_not_finite
             )
         })
         .collect();
     lines.extend(lost);
     lines
-}
-
-/// Three significant digits, in thousands and millions.
-pub fn thousands(value: f64) -> String {
-    match value {
-        v if v >= 1e6 => format!("{:.2}M", v / 1e6),
-        v if v >= 1e5 => format!("{:.0}k", v / 1e3),
-        v if v >= 1e4 => format!("{:.1}k", v / 1e3),
-        v if v >= 100.0 || v.fract() == 0.0 => format!("{v:.0}"),
-        v => format!("{v:.1}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn numbers_keep_three_digits() {
-        let shown: Vec<String> = [3.25, 42.0, 999.4, 4_096.0, 23_456.0, 123_456.0, 7_654_321.0].map(thousands).into();
-        assert_eq!(shown, ["3.2", "42", "999", "4096", "23.5k", "123k", "7.65M"]);
-    }
 }

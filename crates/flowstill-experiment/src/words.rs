@@ -1,4 +1,4 @@
-//! Find the known name that a mistyped one was meant to be.
+//! Put names, numbers and shapes into words, and find the known name that a mistyped one was meant to be.
 
 /// The nearest of `known` to `typed`, if any is near.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -8,7 +8,7 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// "did you mean `x`?", or the list of what there is.
-pub fn hint(typed: &str, known: &[&str]) -> String {
+pub(crate) fn hint(typed: &str, known: &[&str]) -> String {
     match nearest(typed, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
         None if known.is_empty() => "there is none".to_string(),
@@ -21,8 +21,31 @@ pub fn hint(typed: &str, known: &[&str]) -> String {
 }
 
 /// The names between backticks in serde's "expected one of `a`, `b`".
-pub fn quoted(text: &str) -> Vec<&str> {
+pub(crate) fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Three significant digits, in thousands and millions.
+pub fn thousands(value: f64) -> String {
+    match value {
+        v if v >= 1e6 => format!("{:.2}M", v / 1e6),
+        v if v >= 1e5 => format!("{:.0}k", v / 1e3),
+        v if v >= 1e4 => format!("{:.1}k", v / 1e3),
+        v if v >= 100.0 || v.fract() == 0.0 => format!("{v:.0}"),
+        v => format!("{v:.1}"),
+    }
+}
+
+/// The first names of a list, at most `most` of them, and how many more there are.
+pub fn first_names(names: &[String], most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let tail = if more > 0 { format!(", and {more} more") } else { String::new() };
+    names[..names.len() - more].join(", ") + &tail
+}
+
+/// `32x32x3`.
+pub fn shape([height, width, channels]: [usize; 3]) -> String {
+    format!("{height}x{width}x{channels}")
 }
 
 #[cfg(test)]
@@ -40,5 +63,11 @@ mod tests {
     fn backticks_are_split() {
         assert_eq!(quoted("unknown field `a`, expected `b` or `c`"), ["a", "b", "c"]);
         assert!(quoted("none").is_empty());
+    }
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        let shown: Vec<String> = [3.25, 42.0, 999.4, 4_096.0, 23_456.0, 123_456.0, 7_654_321.0].map(thousands).into();
+        assert_eq!(shown, ["3.2", "42", "999", "4096", "23.5k", "123k", "7.65M"]);
     }
 }

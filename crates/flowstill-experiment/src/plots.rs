@@ -1,11 +1,10 @@
 //! Draw what a run leaves: the curves of each model, and the comparison's likelihoods, gains and samples.
 
-use crate::convert::Prepared;
-use crate::failure::{Failure, Outcome};
-use crate::out::note;
-use crate::plan::{PLAIN, TEACHER};
+use crate::data::Prepared;
+use crate::recipe::{PLAIN, TEACHER};
 use crate::report::Comparison;
 use crate::sheets;
+use crate::{Error, Event, Events, Result};
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill::train::RunFolder;
@@ -59,27 +58,18 @@ fn label(name: &str) -> String {
         "validation" => "validation nll".into(),
         "nll" => "nll of data".into(),
         "teacher_samples" => "nll of teacher samples".into(),
-        other => other.to_uppercase_known(),
-    }
-}
-
-/// The losses go by capitals; other names stay.
-trait Known {
-    fn to_uppercase_known(&self) -> String;
-}
-
-impl Known for str {
-    fn to_uppercase_known(&self) -> String {
-        if ["lkd", "ilkd", "skd"].contains(&self) { self.to_uppercase() } else { self.to_string() }
+        // The losses go by capitals; other names stay.
+        "lkd" | "ilkd" | "skd" => name.to_uppercase(),
+        other => other.into(),
     }
 }
 
 /// Curves of one training. A picture that cannot be drawn is told, and fails nothing.
-pub fn of_model(run: &RunFolder, title: &str, pictures: bool) {
+pub(crate) fn of_model(run: &RunFolder, title: &str, pictures: bool, events: &mut Events<'_>) {
     let metrics = read(&run.metrics());
-    let draw = |name: &str, series: &[Series], what: &str| {
+    let mut draw = |name: &str, series: &[Series], what: &str| {
         if !series.is_empty() {
-            tell(curves(run.path().join(name), title, series, "step", what, false));
+            tell(curves(run.path().join(name), title, series, "step", what, false), events);
         }
     };
     let unit = if pictures { "bits per dimension" } else { "nats per row, standardised data" };
@@ -91,13 +81,14 @@ pub fn of_model(run: &RunFolder, title: &str, pictures: bool) {
 ///
 /// # Errors
 /// When a flow cannot sample.
-pub fn of_comparison(
+pub(crate) fn of_comparison(
     run: &Path,
     comparison: &Comparison,
     data: &Prepared,
     folder: &dyn Fn(&str, u64) -> std::path::PathBuf,
     shown: &[(String, Model)],
-) -> Outcome<()> {
+    events: &mut Events<'_>,
+) -> Result<()> {
     let validation = |role: &str| -> Option<Series> {
         let all: Vec<Vec<(f64, f64)>> = comparison
             .seeds
@@ -113,12 +104,12 @@ pub fn of_comparison(
     let title = format!("{}: validation, mean over seeds", comparison.name);
     if !series.is_empty() {
         let unit = if data.pictures.is_some() { "bits per dimension" } else { "negative log-likelihood (nats)" };
-        tell(curves(run.join("curves.png"), &title, &series, "step", unit, false));
+        tell(curves(run.join("curves.png"), &title, &series, "step", unit, false), events);
     }
     if let Some(test) = data.test.pictures() {
         return of_pictures(run, test, shown);
     }
-    gains(run, comparison);
+    gains(run, comparison, events);
     let count = 10_000.min(data.test.len());
     let real = data.test_rows()?.head(count);
     let mut samples = Vec::new();
@@ -129,16 +120,17 @@ pub fn of_comparison(
     }
     let mut sets = vec![Sample { name: "test data", rows: real.values() }];
     sets.extend(samples.iter().map(|(name, rows)| Sample { name, rows }));
-    let title = format!("{}: samples, standardised, seed {}", comparison.name, comparison.seeds[0]);
-    tell(pairwise(run.join("marginals.png"), &title, &sets, &data.names, real.columns(), COLUMNS));
+    let seed = comparison.seeds.first().copied().unwrap_or_default();
+    let title = format!("{}: samples, standardised, seed {seed}", comparison.name);
+    tell(pairwise(run.join("marginals.png"), &title, &sets, &data.names, real.columns(), COLUMNS), events);
     Ok(())
 }
 
 /// Sheets: samples of every model, all models from the same latents, reconstructions, interpolations.
-fn of_pictures(run: &Path, test: &Pictures, shown: &[(String, Model)]) -> Outcome<()> {
+fn of_pictures(run: &Path, test: &Pictures, shown: &[(String, Model)]) -> Result<()> {
     let folder = run.join("sheets");
     std::fs::create_dir_all(&folder)
-        .map_err(|error| Failure::run(format!("{}: cannot make the folder: {error}", folder.display())))?;
+        .map_err(|error| Error::run(format!("{}: cannot make the folder: {error}", folder.display())))?;
     let models: Vec<&Model> = shown.iter().map(|(_, model)| model).collect();
     for (name, model) in shown {
         sheets::samples(model, &[0.7, 1.0], 4, 20)?.write(&folder.join(format!("samples-{name}.png")))?;
@@ -160,10 +152,10 @@ fn of_pictures(run: &Path, test: &Pictures, shown: &[(String, Model)]) -> Outcom
     Ok(flowstill::file::write_atomically(&folder.join("README.txt"), text.as_bytes())?)
 }
 
-fn gains(run: &Path, comparison: &Comparison) {
+fn gains(run: &Path, comparison: &Comparison, events: &mut Events<'_>) {
     let nll = |role: &str, seed: u64| {
         let row = comparison.rows.iter().find(|row| row.role == role && row.seed == seed);
-        row.map(|row| row.verdict.bits_per_dim.unwrap_or(row.verdict.test_nll_nats))
+        row.map(|row| row.metrics.bits_per_dim.unwrap_or(row.metrics.test_nll_nats))
     };
     let students = comparison.summary.iter().filter(|summary| Comparison::is_distilled(&summary.role));
     let roles: Vec<Role> = students
@@ -187,11 +179,11 @@ fn gains(run: &Path, comparison: &Comparison) {
         true => format!("{}: gain of distillation", comparison.name),
         false => format!("{}: gain of distillation (the teacher is {mean:+.3} nats from plain)", comparison.name),
     };
-    let label = match comparison.rows.iter().any(|row| row.verdict.bits_per_dim.is_some()) {
+    let label = match comparison.rows.iter().any(|row| row.metrics.bits_per_dim.is_some()) {
         true => "bits per dimension fewer than the plain student of the same seed",
         false => "test log-likelihood less the plain student's of the same seed (nats)",
     };
-    tell(bars_with_errors(run.join("gains.png"), &title, &roles, label, Some((0.0, "plain student"))));
+    tell(bars_with_errors(run.join("gains.png"), &title, &roles, label, Some((0.0, "plain student"))), events);
 }
 
 /// The mean at the steps that all curves share.
@@ -205,8 +197,8 @@ fn mean_curve(all: &[Vec<(f64, f64)>]) -> Option<Vec<(f64, f64)>> {
     Some(points.collect())
 }
 
-fn tell(result: Result<(), MetricError>) {
-    if let Err(error) = result {
-        note(&format!("a picture is missing: {error}"));
+fn tell(drawn: Result<(), MetricError>, events: &mut Events<'_>) {
+    if let Err(error) = drawn {
+        events(Event::Note(&format!("a picture is missing: {error}")));
     }
 }

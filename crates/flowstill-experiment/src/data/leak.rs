@@ -1,15 +1,13 @@
-//! Find out whether rows that judge a flow have trained it.
+//! Find out whether rows that a flow is evaluated on have trained it.
 
-use crate::args::Split;
-use crate::convert::Prepared;
-use crate::failure::{Failure, Outcome};
-use crate::out;
+use super::{Prepared, Split};
+use crate::{Error, Result};
 use flowstill::file::{SplitFacts, TrainingFacts};
 use std::path::Path;
 
 /// How the remedy is typed.
 #[derive(Clone, Copy)]
-pub enum Typed {
+pub enum Remedy {
     /// As `--set data.KEY=VALUE`.
     Set,
     /// As a part of `--data set=NAME,KEY=VALUE`.
@@ -27,36 +25,34 @@ enum Finding {
     Seen(Vec<(&'static str, String)>),
 }
 
-/// Refuse to judge a flow on rows that have trained it; say so where that cannot be told.
-///
-/// # Errors
-/// When the flow learned from another split of the same table.
-pub fn check(facts: &TrainingFacts, data: &Prepared, part: Split, typed: Typed) -> Outcome<()> {
-    match find(facts, data, part) {
-        Finding::Clean => Ok(()),
-        Finding::Doubt(why) => {
-            out::note(&why);
-            Ok(())
-        }
-        Finding::Seen(settings) => {
-            let listed = |way: &dyn Fn(&(&str, String)) -> String, with: &str| {
-                settings.iter().map(way).collect::<Vec<_>>().join(with)
-            };
-            let cut = listed(&|(key, value)| format!("{key} {value}"), ", ");
-            let remedy = match typed {
-                Typed::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
-                Typed::Data => {
-                    let keys = listed(&|(key, value)| format!("{key}={value}"), ",");
-                    format!("--data set={},...,{keys}", data.split.set)
-                }
-            };
-            Err(Failure::input(format!(
-                "the flow was trained on another split of {} ({cut}), so that it has seen {} of this {} split; use {remedy}",
-                data.source,
-                what(data),
-                name(part)
-            )))
-        }
+impl Prepared {
+    /// Refuse to evaluate a flow on rows that have trained it; where that cannot be told, give what should be said.
+    ///
+    /// # Errors
+    /// When the flow learned from another split of the same table.
+    pub fn check_unseen(&self, facts: &TrainingFacts, part: Split, remedy: Remedy) -> Result<Option<String>> {
+        let settings = match find(facts, self, part) {
+            Finding::Clean => return Ok(None),
+            Finding::Doubt(why) => return Ok(Some(why)),
+            Finding::Seen(settings) => settings,
+        };
+        let listed = |way: &dyn Fn(&(&str, String)) -> String, with: &str| {
+            settings.iter().map(way).collect::<Vec<_>>().join(with)
+        };
+        let cut = listed(&|(key, value)| format!("{key} {value}"), ", ");
+        let remedy = match remedy {
+            Remedy::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
+            Remedy::Data => {
+                let keys = listed(&|(key, value)| format!("{key}={value}"), ",");
+                format!("--data set={},...,{keys}", self.split.set)
+            }
+        };
+        Err(Error::input(format!(
+            "the flow was trained on another split of {} ({cut}), so that it has seen {} of this {} split; use {remedy}",
+            self.source,
+            what(self),
+            part.name()
+        )))
     }
 }
 
@@ -68,19 +64,11 @@ fn what(data: &Prepared) -> &'static str {
 /// Sets that are read from any file or folder: that two are called alike does not make them the same.
 const OWN_FILES: [&str; 3] = ["table", "folder", "idx"];
 
-fn name(part: Split) -> &'static str {
-    match part {
-        Split::Train => "train",
-        Split::Validation => "validation",
-        Split::Test => "test",
-    }
-}
-
 fn find(facts: &TrainingFacts, data: &Prepared, part: Split) -> Finding {
     if part == Split::Train {
         return Finding::Clean;
     }
-    let part = name(part);
+    let part = part.name();
     let Some(theirs) = &facts.split else {
         return Finding::Doubt(format!(
             "the flow does not say which {} it was trained on; make sure that it has not seen this {part} split",
@@ -130,18 +118,17 @@ fn clean(theirs: &SplitFacts, ours: &SplitFacts, same_test: bool, same_order: bo
     }
 }
 
-/// Say that a table or folder holds the rows or pictures that the flow was trained on, where its path tells.
-pub fn tell_whole(facts: &TrainingFacts, path: &Path) {
-    let Some(split) = facts.split.as_ref().filter(|_| same_file(&facts.data, &path.to_string_lossy())) else { return };
-    out::note(&format!(
-        "the flow was trained on {} of this very {}; --data set={},path={},seed={},test={} counts only its test split",
-        if path.is_dir() { "pictures" } else { "rows" },
-        if path.is_dir() { "folder" } else { "table" },
+/// What to say of a table or folder that holds the rows or pictures that the flow was trained on, where its path tells.
+pub fn trained_on(facts: &TrainingFacts, path: &Path) -> Option<String> {
+    let split = facts.split.as_ref().filter(|_| same_file(&facts.data, &path.to_string_lossy()))?;
+    let (what, set) = if path.is_dir() { ("pictures", "folder") } else { ("rows", "table") };
+    Some(format!(
+        "the flow was trained on {what} of this very {set}; --data set={},path={},seed={},test={} counts only its test split",
         split.set,
         path.display(),
         split.seed,
         split.test
-    ));
+    ))
 }
 
 fn same_file(one: &str, other: &str) -> bool {

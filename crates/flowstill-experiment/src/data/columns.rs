@@ -1,9 +1,8 @@
-//! Find a flow's columns in a user's table, and describe tables on the command line.
+//! Find a flow's columns in a user's table.
 
-use crate::convert;
-use crate::failure::{Failure, Outcome};
-use crate::overrides::Override;
-use crate::source::Source;
+use super::Prepared;
+use crate::words::first_names;
+use crate::{Error, Result};
 use flowstill::model::Model;
 use flowstill_data::{DataConfig, DataError, ReadOptions, Table, stream};
 use std::path::Path;
@@ -28,7 +27,11 @@ fn part_rows(columns: usize) -> usize {
 ///
 /// # Errors
 /// When the table has neither the names nor the number of columns, and whatever `take` says.
-pub fn each_part(model: &Model, path: &Path, take: &mut dyn FnMut(RawRows) -> Outcome<()>) -> Outcome<()> {
+pub fn stream_rows<E: From<Error>>(
+    model: &Model,
+    path: &Path,
+    take: &mut dyn FnMut(RawRows) -> Result<(), E>,
+) -> Result<(), E> {
     let (columns, width) = (model.columns(), model.context_columns());
     let wanted: Vec<String> = model.facts.columns.iter().chain(&model.facts.context_columns).cloned().collect();
     let rows = part_rows(columns + width);
@@ -55,17 +58,17 @@ pub fn each_part(model: &Model, path: &Path, take: &mut dyn FnMut(RawRows) -> Ou
         let taken = parts.iter().try_for_each(take);
         drop(parts);
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        taken.and(read)
+        taken.and(read.map_err(E::from))
     })
 }
 
 /// Read the columns that a flow wants from a table, whole.
 ///
 /// # Errors
-/// As [`each_part`].
-pub fn read_for(model: &Model, path: &Path) -> Outcome<RawRows> {
+/// As [`stream_rows`].
+pub fn read_rows(model: &Model, path: &Path) -> Result<RawRows> {
     let mut raw = RawRows::default();
-    each_part(model, path, &mut |part| {
+    stream_rows::<Error>(model, path, &mut |part| {
         raw.values.extend_from_slice(&part.values);
         raw.context.extend_from_slice(&part.context);
         Ok(())
@@ -76,8 +79,8 @@ pub fn read_for(model: &Model, path: &Path) -> Outcome<RawRows> {
 /// Read the conditioning columns that a flow wants.
 ///
 /// # Errors
-/// As [`each_part`].
-pub fn read_context(model: &Model, path: &Path) -> Outcome<RawRows> {
+/// As [`stream_rows`].
+pub fn read_context(model: &Model, path: &Path) -> Result<RawRows> {
     let mut raw = RawRows::default();
     each_row(path, &model.facts.context_columns, model.context_columns(), &mut |row| {
         raw.context.extend_from_slice(row);
@@ -91,7 +94,7 @@ fn each_row(
     wanted: &[String],
     count: usize,
     visit: &mut dyn FnMut(&[f64]) -> flowstill_data::Result<()>,
-) -> Outcome<()> {
+) -> Result<()> {
     // A flow whose columns were never named takes them in order.
     let named = wanted.len() == count && Table::are_names(wanted);
     let names = if named { format!(" ({})", wanted.join(", ")) } else { String::new() };
@@ -113,7 +116,7 @@ fn each_row(
             Err(DataError::NotANumber { column: read, .. } | DataError::MissingValue { column: read, .. }),
             Some((column, have)),
         ) if named && !is_number(&read) => {
-            return Err(Failure::input(format!(
+            return Err(Error::input(format!(
                 "{}: expected the flow's {count} columns{names} by name, got no `{column}` but {have}; rename the columns",
                 path.display()
             )));
@@ -121,17 +124,17 @@ fn each_row(
         (Err(error), _) => return Err(unreadable(error)),
     };
     if named && Table::are_names(&have) {
-        return Err(Failure::input(format!(
+        return Err(Error::input(format!(
             "{}: expected the flow's {count} columns{names} by name, got columns ({}); rename them, or leave all names out to have the columns \
              taken in order",
             path.display(),
-            short(&have)
+            first_names(&have, 8)
         )));
     }
     if have.len() == count {
         return Ok(());
     }
-    Err(Failure::input(format!(
+    Err(Error::input(format!(
         "{}: expected the flow's {count} columns{names} by name or in order, got {} columns; name them, or leave the others out",
         path.display(),
         have.len()
@@ -143,137 +146,60 @@ fn is_number(column: &str) -> bool {
     column.strip_prefix('c').is_some_and(|number| number.parse::<usize>().is_ok())
 }
 
-/// The first names of a list, and how many more there are.
-fn short(names: &[String]) -> String {
-    let more = names.len().saturating_sub(8);
-    let tail = if more > 0 { format!(", and {more} more") } else { String::new() };
-    names[..names.len() - more].join(", ") + &tail
-}
-
 /// What is wrong with a table, without the remedies that only a recipe has.
-fn unreadable(error: DataError) -> Failure {
+fn unreadable(error: DataError) -> Error {
     let at = |path: &Path, row: usize, column: &str| format!("{}: row {row}, column `{column}`", path.display());
     match &error {
-        DataError::MissingValue { path, row, column, got } => Failure::input(format!(
+        DataError::MissingValue { path, row, column, got } => Error::input(format!(
             "{}: expected a finite number, got {got}; drop the row, or fill the value",
             at(path, *row, column)
         )),
-        DataError::NotANumber { path, row, column, got } => Failure::input(format!(
+        DataError::NotANumber { path, row, column, got } => Error::input(format!(
             "{}: expected a number, got `{got}`; encode the column as the flow's training data had it",
             at(path, *row, column)
         )),
-        DataError::RaggedRow { path, row, expected, got } => Failure::input(format!(
-            "{}: row {row}: expected {expected} fields, got {got}; mend the row",
-            path.display()
-        )),
+        DataError::RaggedRow { path, row, expected, got } => {
+            Error::input(format!("{}: row {row}: expected {expected} fields, got {got}; mend the row", path.display()))
+        }
         _ => error.into(),
     }
 }
 
-/// Refuse a data set whose columns are not the flow's, where both have names.
-///
-/// # Errors
-/// When they differ, or stand in another order.
-pub fn check_names(model: &Model, data: &convert::Prepared) -> Outcome<()> {
-    // The columns of a named set are what its preparation makes of any of its files.
-    if data.split.set != "table" {
-        return Ok(());
+impl Prepared {
+    /// Load a table for a flow, in the flow's units.
+    ///
+    /// # Errors
+    /// When its columns do not fit the flow.
+    pub fn from_table_for(model: &Model, config: &DataConfig) -> Result<Self> {
+        let data = Self::from_table(config)?;
+        data.check_names(model)?;
+        data.in_units_of(&model.standardization).map_err(|error| error.within("data"))
     }
-    let pairs = [
-        ("columns", &model.facts.columns, &data.names),
-        ("context_columns", &model.facts.context_columns, &data.context_names),
-    ];
-    for (key, theirs, ours) in pairs {
-        let comparable = theirs.len() == ours.len() && Table::are_names(theirs) && Table::are_names(ours);
-        if comparable && theirs != ours {
-            return Err(Failure::input(format!(
-                "{}: expected the flow's columns ({}) in this order, got ({}); choose them with {key} = {theirs:?}, or rename them",
-                data.source,
-                short(theirs),
-                short(ours)
-            )));
+
+    /// Refuse a data set whose columns are not the flow's, where both have names.
+    ///
+    /// # Errors
+    /// When they differ, or stand in another order.
+    pub(crate) fn check_names(&self, model: &Model) -> Result<()> {
+        // The columns of a named set are what its preparation makes of any of its files.
+        if self.split.set != "table" {
+            return Ok(());
         }
-    }
-    Ok(())
-}
-
-/// Read `set=NAME,KEY=VALUE...` as the `[data]` of a recipe, or a path as a table of one's own.
-///
-/// # Errors
-/// Unknown keys with the nearest known one.
-pub fn data_config(text: &str) -> Outcome<DataConfig> {
-    let (source, table) = typed(text)?;
-    source.read(&[], table)
-}
-
-/// The same as a table of TOML, whatever set it names.
-///
-/// # Errors
-/// What is no `KEY=VALUE`.
-pub fn typed(text: &str) -> Outcome<(Source, toml::Table)> {
-    let mut sets = Vec::new();
-    if text.starts_with("set=") {
-        for part in parts(text) {
-            sets.push(part.parse::<Override>().map_err(|message| Failure::input(format!("--data {text}: {message}")))?);
-        }
-    } else {
-        sets.push(Override::new(&["set"], "table"));
-        sets.push(Override::new(&["path"], text));
-    }
-    let source = Source::option("--data", sets);
-    let table = source.table()?;
-    Ok((source, table))
-}
-
-/// The text between commas that stand outside brackets and quotes.
-fn parts(text: &str) -> Vec<&str> {
-    let (mut out, mut start, mut depth, mut quote, mut before) = (Vec::new(), 0, 0_usize, None, ' ');
-    for (at, c) in text.char_indices() {
-        // Only where a value begins or a list is open: a path may hold any of these.
-        let opens = depth > 0 || before == '=';
-        match (c, quote) {
-            (_, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => {}
-            ('"' | '\'', None) if opens => quote = Some(c),
-            ('[' | '{', None) if opens => depth += 1,
-            (']' | '}', None) => depth = depth.saturating_sub(1),
-            (',', None) if depth == 0 => {
-                out.push(&text[start..at]);
-                start = at + 1;
+        let pairs = [
+            ("columns", &model.facts.columns, &self.names),
+            ("context_columns", &model.facts.context_columns, &self.context_names),
+        ];
+        for (key, theirs, ours) in pairs {
+            let comparable = theirs.len() == ours.len() && Table::are_names(theirs) && Table::are_names(ours);
+            if comparable && theirs != ours {
+                return Err(Error::input(format!(
+                    "{}: expected the flow's columns ({}) in this order, got ({}); choose them with {key} = {theirs:?}, or rename them",
+                    self.source,
+                    first_names(theirs, 8),
+                    first_names(ours, 8)
+                )));
             }
-            _ => {}
         }
-        before = c;
-    }
-    out.push(&text[start..]);
-    out
-}
-
-/// Load a data set for a flow, in the flow's units.
-///
-/// # Errors
-/// When its columns do not fit the flow.
-pub fn load_for(model: &Model, config: &DataConfig) -> Outcome<convert::Prepared> {
-    let data = convert::load(config)?;
-    check_names(model, &data)?;
-    data.in_units_of(&model.standardization).map_err(|failure| failure.within("data"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_and_quoted_text_keep_their_commas() {
-        assert_eq!(parts("set=table,path=a.csv,seed=1"), ["set=table", "path=a.csv", "seed=1"]);
-        assert_eq!(
-            parts("set=table,columns=[\"a\", \"b,]\"],seed=1"),
-            ["set=table", "columns=[\"a\", \"b,]\"]", "seed=1"]
-        );
-        assert_eq!(parts("path='it, too',x=]"), ["path='it, too'", "x=]"]);
-        let config = data_config("set=table,path=t.csv,columns=[\"a\",\"b\"],test=0.2").unwrap();
-        assert_eq!((config.columns, config.test), (Some(vec!["a".to_string(), "b".into()]), 0.2));
-        // An apostrophe in a path is no quote.
-        assert_eq!(data_config("set=table,path=it's.csv,seed=3").unwrap().seed, 3);
+        Ok(())
     }
 }

@@ -1,17 +1,17 @@
 //! Test that recipes become checked plans, and that every recipe of the project does.
 
 use super::*;
-use crate::recipe::{read_file, read_text};
-use crate::resolved::resolved;
+use crate::Recipe;
+use crate::recipe::resolved;
 use flowstill::distill::SharedNoise;
 use proptest::prelude::*;
 use std::path::Path;
 
 fn planned(text: &str, sets: &[&str]) -> Result<Plan, String> {
     let sets = sets.iter().map(|set| set.parse()).collect::<Result<Vec<_>, _>>()?;
-    let plan = read_text("r.toml", text, sets).and_then(|read| Plan::new(&read));
-    plan.map_err(|failure| match failure {
-        Failure::Input(message) => message,
+    let plan = Recipe::parse("r.toml", text, sets).and_then(|recipe| recipe.plan());
+    plan.map_err(|error| match error {
+        Error::Input(message) => message,
         other => format!("not an input error: {other:?}"),
     })
 }
@@ -48,6 +48,16 @@ fn parts_are_laid_over_the_common_sections() {
 }
 
 #[test]
+fn every_named_flow_is_read_by_its_name() {
+    for kind in FlowConfig::KINDS {
+        let plan = planned(&format!("name = \"r\"\n[student]\nflow = {{ kind = \"{kind}\" }}"), &[]).unwrap();
+        let flow = &plan.student().unwrap().flow;
+        assert_eq!((flow.kind(), serde_json::json!(flow)["kind"].as_str()), (*kind, Some(*kind)));
+        assert!(flow.describe(false).starts_with(kind), "{}", flow.describe(false));
+    }
+}
+
+#[test]
 fn faults_are_told_with_their_place() {
     for (from, to, expected) in [
         ("steps = 100", "stepz = 100", "r.toml:4: unknown key `train.stepz`; did you mean `steps`?"),
@@ -68,7 +78,7 @@ fn a_resolved_plan_means_the_same() {
     let plan = planned(TEXT, &["data.seed=3", "student.train.ema=0.9"]).unwrap();
     let again = planned(&resolved(&plan).unwrap(), &[]).unwrap();
     assert_eq!((&again.teacher, &again.plain, &again.distilled), (&plan.teacher, &plan.plain, &plan.distilled));
-    assert_eq!((&again.data, &again.judge, &again.seeds), (&plan.data, &plan.judge, &plan.seeds));
+    assert_eq!((&again.data, &again.evaluate, &again.seeds), (&plan.data, &plan.evaluate, &plan.seeds));
     for (one, other) in again.variants.iter().zip(&plan.variants) {
         let parts = |plan: &ModelPlan| (plan.role.clone(), plan.flow.clone(), plan.train.clone(), plan.distill.clone());
         assert_eq!(parts(one), parts(other));
@@ -99,8 +109,8 @@ fn every_recipe_of_the_project_is_a_plan() {
     for folder in std::fs::read_dir(&root).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
         for file in std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()) {
             if file.extension().is_some_and(|ending| ending == "toml") {
-                let plan = read_file(&file, Vec::new()).and_then(|read| Plan::new(&read));
-                let plan = plan.unwrap_or_else(|failure| panic!("{}: {failure:?}", file.display()));
+                let plan = Recipe::read(&file, Vec::new()).and_then(|recipe| recipe.plan());
+                let plan = plan.unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
                 assert!(
                     plan.teacher.is_some() && plan.plain.is_some() && !plan.variants.is_empty(),
                     "{}",

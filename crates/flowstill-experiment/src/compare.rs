@@ -1,0 +1,105 @@
+//! Run a whole comparison: every seed's teacher, plain student and variants, then one table.
+
+use crate::events::Event;
+use crate::experiment::{Experiment, device, load_data};
+use crate::recipe::{ModelPlan, PLAIN, TEACHER, missing};
+use crate::report::{Comparison, Failed, Row, json, summarise};
+use crate::run_folder::open_run;
+use crate::runner::{Runner, TrainedModel, folder};
+use crate::{Error, Events, Result, plots};
+use flowstill::file::{self, write_atomically};
+use flowstill::flows::Flow;
+use flowstill::model::Model;
+
+/// Run it all, and write the run folder's table and plots.
+///
+/// # Errors
+/// What any model reports; finished models stay, and the next call goes on from there.
+pub fn compare(experiment: &Experiment, events: &mut Events<'_>) -> Result<Comparison> {
+    let Experiment { plan, run, evaluate_again } = experiment;
+    let device = device(&plan.device, events)?;
+    plan.student()?;
+    let given = match (&plan.teacher, &plan.teacher_file) {
+        (None, Some(path)) => Some((file::load(path, &device)?, path)),
+        (None, None) => return Err(missing(&plan.name, TEACHER)),
+        (Some(_), _) => None,
+    };
+    let data = load_data(plan, given.as_ref().map(|(model, _)| model), events)?;
+    let mut runner = Runner::new(plan, &data, run, device, events);
+    runner.evaluate_again = *evaluate_again;
+    let students: Vec<&ModelPlan> = plan.plain.iter().chain(&plan.variants).collect();
+    let untrained: Option<Flow> = match (&plan.teacher, &given) {
+        (Some(teacher), _) => Some(runner.build(teacher, None)?.0),
+        (None, given) => given.as_ref().map(|(model, _)| model.flow.clone()),
+    };
+    // Build every model once, untrained, so that a misfit is told now and not after hours.
+    for student in &students {
+        let built = runner.preflight(student, untrained.as_ref());
+        built.map_err(|error| error.within(&format!("student {}", student.role)))?;
+    }
+    for &seed in &plan.seeds {
+        for model in plan.teacher.iter().chain(students.iter().copied()) {
+            runner.check_folder(&model.with_seed(seed))?;
+        }
+    }
+    let _open = open_run(plan, run, runner.events)?;
+    let total = plan.seeds.len() * (students.len() + usize::from(plan.teacher.is_some()));
+    let mut done = 0;
+    let mut label = |seed: u64, role: &str| {
+        done += 1;
+        format!("[{done}/{total}] seed {seed} {role}")
+    };
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    let mut shown: Vec<(String, Model)> = Vec::new();
+    let mut first_seed: Vec<TrainedModel> = Vec::new();
+    let given = given.map(|(model, path)| runner.given(model, path, "teacher (from its file)")).transpose()?;
+    rows.extend(given.as_ref().map(|teacher| teacher.report.row.clone()));
+    for (index, &seed) in plan.seeds.iter().enumerate() {
+        let trained = match &plan.teacher {
+            Some(teacher) => Some(runner.learn(&teacher.with_seed(seed), None, &label(seed, TEACHER))?),
+            None => None,
+        };
+        rows.extend(trained.as_ref().map(|teacher| teacher.report.row.clone()));
+        let teacher = trained.as_ref().or(given.as_ref()).map(|trained| &trained.model);
+        let mut learned = Vec::new();
+        for student in &students {
+            let name = label(seed, &student.role);
+            match runner.learn(&student.with_seed(seed), teacher, &name) {
+                Ok(one) => {
+                    rows.push(one.report.row.clone());
+                    learned.push(one);
+                }
+                // That a distillation diverges is a finding, not the end of the comparison.
+                Err(Error::Diverged(error)) if student.distill.is_some() => {
+                    (runner.events)(Event::Note(&format!("{name}: {error}")));
+                    failed.push(Failed { role: student.role.clone(), seed, error });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if index == 0 {
+            shown.extend(teacher.map(|model| (TEACHER.to_string(), model.clone())));
+            first_seed = learned;
+        }
+    }
+    let comparison = Comparison {
+        name: plan.name.clone(),
+        data: data.source.clone(),
+        seeds: plan.seeds.clone(),
+        summary: summarise(&rows),
+        rows,
+        failed,
+        run: run.display().to_string(),
+    };
+    // Of the distilled students the plot shows one, chosen as a user would have to: on the validation split.
+    let best = comparison.best_distilled().map(|summary| summary.role.clone());
+    let wanted = |row: &Row| data.pictures.is_some() || row.role == PLAIN || Some(&row.role) == best.as_ref();
+    let picked = first_seed.into_iter().filter(|learned| wanted(&learned.report.row));
+    shown.extend(picked.map(|learned| (learned.report.row.role.clone(), learned.model)));
+    write_atomically(&run.join("comparison.json"), json(&comparison)?.as_bytes())?;
+    write_atomically(&run.join("comparison.md"), comparison.markdown().as_bytes())?;
+    let place = |role: &str, seed: u64| folder(run, seed, role);
+    plots::of_comparison(run, &comparison, &data, &place, &shown, runner.events)?;
+    Ok(comparison)
+}

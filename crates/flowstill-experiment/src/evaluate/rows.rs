@@ -1,0 +1,111 @@
+//! Evaluate a model of a table: likelihood, samples, speed, round trip.
+
+use super::{EvaluateConfig, Metrics};
+use crate::{Error, Result};
+use flowstill::model::Model;
+use flowstill::train::Rows;
+use flowstill::{to_f32, train::Batch};
+use flowstill_metrics::{C2stConfig, LogLikelihood, MmdConfig, c2st, mmd_unbiased};
+use std::time::{Duration, Instant};
+
+/// Evaluate a model on rows: likelihood, samples, speed, round trip.
+///
+/// # Errors
+/// A setting out of range, and what the flow reports; a statistic that cannot be had is left out.
+pub fn evaluate_rows(model: &Model, test: &Rows, config: &EvaluateConfig) -> Result<Metrics> {
+    config.check().map_err(Error::Input)?;
+    let device = model.flow.device();
+    let mut densities = Vec::with_capacity(test.len());
+    for start in (0..test.len()).step_by(8192) {
+        let Batch { x, context, .. } = test.range(start..(start + 8192).min(test.len()), &device);
+        densities.extend(to_f32(model.flow.log_prob(x, context.as_ref())?).into_iter().map(f64::from));
+    }
+    let likelihood = LogLikelihood::from_rows(&densities)?;
+    let mut metrics = Metrics {
+        test_nll_nats: -likelihood.mean,
+        test_nll_nats_data_units: -(likelihood.mean + model.standardization.log_det()),
+        standard_error: likelihood.standard_error,
+        test_rows: likelihood.rows,
+        test_rows_not_finite: likelihood.non_finite,
+        ..Metrics::default()
+    };
+    let near = test.head(config.round_trip_rows.max(1));
+    metrics.round_trip_error =
+        Some(model.round_trip_error(near.values(), near.context_values())?).filter(|error| error.is_finite());
+    two_samples(model, test, config, &mut metrics)?;
+    speed(model, test, config, &mut metrics)?;
+    Ok(metrics)
+}
+
+fn two_samples(model: &Model, test: &Rows, config: &EvaluateConfig, metrics: &mut Metrics) -> Result<()> {
+    let real = test.head(config.samples);
+    if real.len() < 100 {
+        return Ok(());
+    }
+    let columns = real.columns();
+    let drawn = model.sample_standardised(real.len(), config.seed, 1.0, real.context_values())?;
+    let finite = |row: &&[f32]| row.iter().all(|value| value.is_finite());
+    let kept: Vec<f32> = drawn.chunks_exact(columns).filter(finite).flatten().copied().collect();
+    metrics.samples_not_finite = real.len() - kept.len() / columns;
+    // With a context the question is whether pairs look alike, so the conditioning values stand beside both.
+    let with_context = |values: &[f32]| beside(values, columns, real.context_values(), real.context_columns());
+    let (real, kept, columns) = if model.context_columns() > 0 && metrics.samples_not_finite == 0 {
+        (with_context(real.values()), with_context(&kept), columns + real.context_columns())
+    } else {
+        (real.values().to_vec(), kept, columns)
+    };
+    // A model that samples nothing but NaN is known by that count; no statistic is made up for it.
+    if let Ok(result) = c2st(&real, &kept, columns, &C2stConfig { seed: config.seed, ..C2stConfig::default() }) {
+        metrics.c2st = Some(result.accuracy);
+        metrics.c2st_standard_error = Some(result.standard_error);
+    }
+    if let Ok(result) = mmd_unbiased(&real, &kept, columns, &MmdConfig { seed: config.seed, ..MmdConfig::default() }) {
+        metrics.mmd2 = Some(result.mmd2).filter(|value| value.is_finite());
+        metrics.mmd2_standard_error = Some(result.standard_error).filter(|value| value.is_finite());
+    }
+    Ok(())
+}
+
+fn beside(values: &[f32], columns: usize, context: &[f32], width: usize) -> Vec<f32> {
+    let pairs = values.chunks_exact(columns).zip(context.chunks_exact(width.max(1)));
+    pairs.flat_map(|(row, context)| row.iter().chain(context).copied()).collect()
+}
+
+fn speed(model: &Model, test: &Rows, config: &EvaluateConfig, metrics: &mut Metrics) -> Result<()> {
+    if config.repetitions == 0 {
+        return Ok(());
+    }
+    let device = model.flow.device();
+    let batch = test.head(config.batch);
+    let one = test.head(1);
+    let score = |rows: &Rows| -> Result<()> {
+        let Batch { x, context, .. } = rows.range(0..rows.len(), &device);
+        to_f32(model.flow.log_prob(x, context.as_ref())?);
+        Ok(())
+    };
+    let draw = |rows: &Rows| -> Result<()> {
+        model.sample_standardised(rows.len(), config.seed, 1.0, rows.context_values())?;
+        Ok(())
+    };
+    let rows = batch.len() as f64;
+    metrics.log_prob_rows_per_second = Some(rows / median_seconds(config.repetitions, || score(&batch))?);
+    metrics.sample_rows_per_second = Some(rows / median_seconds(config.repetitions, || draw(&batch))?);
+    metrics.log_prob_latency_ms = Some(1e3 * median_seconds(5 * config.repetitions, || score(&one))?);
+    metrics.sample_latency_ms = Some(1e3 * median_seconds(5 * config.repetitions, || draw(&one))?);
+    Ok(())
+}
+
+/// The median time of a piece of work after a warm-up; slow work is repeated fewer times, but never less than thrice.
+pub(super) fn median_seconds(repetitions: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    const BUDGET: Duration = Duration::from_secs(3);
+    work()?;
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    while times.len() < repetitions && (times.len() < 3 || begun.elapsed() < BUDGET) {
+        let start = Instant::now();
+        work()?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[times.len() / 2].max(1e-9))
+}

@@ -1,0 +1,141 @@
+//! Keep what is told of a model.
+
+mod summary;
+mod table;
+
+use crate::evaluate::{EvaluateConfig, Metrics};
+use crate::{Error, Result};
+use flowstill::file::write_atomically;
+use flowstill::model::Model;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+pub use summary::{Comparison, Failed, OverSeeds, PictureSummary, Summary};
+
+pub(crate) use summary::summarise;
+
+/// One model of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The flow in words.
+    pub model: String,
+    /// teacher, plain, or the variant's name.
+    pub role: String,
+    /// The seed of its training.
+    pub seed: u64,
+    /// Values that training moved.
+    pub parameters: usize,
+    /// What was found out on the test split.
+    #[serde(flatten)]
+    pub metrics: Metrics,
+    /// The lowest negative log-likelihood on the validation split, which chose the weights; nats, standardised data.
+    pub validation_nll: Option<f64>,
+    /// Steps taken.
+    pub steps: u64,
+    /// Steps skipped for non-finite numbers.
+    pub skipped_steps: u64,
+    /// Seconds of training.
+    pub train_seconds: f64,
+    /// In what a variant differs from the plain student beside its distillation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub differs: Option<String>,
+}
+
+impl Row {
+    /// What a model file and its metrics say.
+    pub(crate) fn new(model: &Model, metrics: Metrics) -> Self {
+        Self {
+            model: model.facts.flow.clone(),
+            role: model.facts.role.clone(),
+            seed: model.facts.seed,
+            parameters: model.flow.parameter_count(),
+            metrics,
+            validation_nll: model.facts.validation_nll,
+            steps: model.facts.steps,
+            skipped_steps: model.facts.skipped,
+            train_seconds: 0.0,
+            differs: None,
+        }
+    }
+
+    /// One line.
+    pub fn summary(&self) -> String {
+        let Metrics { test_nll_nats, standard_error, .. } = self.metrics;
+        let skipped =
+            if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
+        if let (Some(bits), Some(error)) = (self.metrics.bits_per_dim, self.metrics.bits_per_dim_standard_error) {
+            let frechet = match (self.metrics.frechet_distance, &self.metrics.frechet_network) {
+                (Some(distance), Some(network)) => format!(", Frechet distance {distance:.3} ({network})"),
+                _ => String::new(),
+            };
+            return format!(
+                "test {bits:.4} ± {:.4} bits/dim{frechet}, {} parameters, trained {:.1} s{skipped}",
+                2.0 * error,
+                self.parameters,
+                self.train_seconds
+            );
+        }
+        format!(
+            "test log-likelihood {:.4} ± {:.4} nats, {} parameters, trained {:.1} s{skipped}",
+            -test_nll_nats,
+            2.0 * standard_error,
+            self.parameters,
+            self.train_seconds
+        )
+    }
+}
+
+/// `report.json` of one model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// What was found out.
+    pub row: Row,
+    /// What was aligned, repaired or inherited.
+    pub notes: Vec<String>,
+    /// The model's part of the plan.
+    pub plan: serde_json::Value,
+    /// How it was evaluated.
+    #[serde(rename = "judged")]
+    pub evaluated: EvaluateConfig,
+    /// Data, plan and teacher that it belongs to.
+    pub identity: String,
+    /// The fingerprint of the flow that it tells of; empty in reports of before.
+    #[serde(default)]
+    pub flow: String,
+}
+
+impl Report {
+    /// Where it lies.
+    pub(crate) fn path(folder: &Path) -> std::path::PathBuf {
+        folder.join("report.json")
+    }
+
+    /// Read the report of a finished model; `None` if there is none.
+    ///
+    /// # Errors
+    /// When it is no report.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>> {
+        let path = Self::path(folder);
+        let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|error| {
+            Error::input(format!(
+                "{}: not a report ({error}); remove it, and the model is judged again",
+                path.display()
+            ))
+        })
+    }
+
+    /// Write it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        Ok(write_atomically(&Self::path(folder), json(self)?.as_bytes())?)
+    }
+}
+
+/// Indented JSON, with its last line ended.
+pub(crate) fn json(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|error| Error::run(format!("cannot write JSON: {error}")))
+}
