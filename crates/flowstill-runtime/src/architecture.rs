@@ -28,6 +28,15 @@ impl Architecture {
             match bijector {
                 Bijector::Squeeze => [event[0] / 2, event[1] / 2, 4 * event[2]],
                 Bijector::Chain { steps } => steps.iter().fold(event, after),
+                Bijector::Inverted { inner } => before(event, inner),
+                _ => event,
+            }
+        }
+        fn before(event: [usize; 3], bijector: &Bijector) -> [usize; 3] {
+            match bijector {
+                Bijector::Squeeze => [2 * event[0], 2 * event[1], event[2] / 4],
+                Bijector::Chain { steps } => steps.iter().rev().fold(event, before),
+                Bijector::Inverted { inner } => after(event, inner),
                 _ => event,
             }
         }
@@ -78,8 +87,8 @@ pub enum Bijector {
     },
     /// A fixed function of every value.
     Elementwise {
-        /// Its name.
-        map: String,
+        /// Which.
+        map: ElementwiseMap,
     },
     /// Part of the channels moved by a network of the others.
     Coupling(Coupling),
@@ -97,6 +106,20 @@ pub enum Bijector {
         /// The layers.
         steps: Vec<Bijector>,
     },
+}
+
+/// A fixed function of every value, from data to latents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ElementwiseMap {
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `log(x / (1 - x))`.
+    Logit,
+    /// `tanh(x)`.
+    Tanh,
+    /// `atanh(x)`.
+    Atanh,
 }
 
 /// Which channels (or positions) of a coupling condition the others.

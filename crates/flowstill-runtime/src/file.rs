@@ -57,13 +57,6 @@ pub(crate) struct Loaded {
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Loaded> {
     let (mut tensors, document): (StoredTensors, Document) = StoredTensors::parse(bytes, path, KIND, FORMAT_VERSION)?;
     let Document { architecture, standardization, pictures, dequantizer, facts } = document;
-    if let Some(refused) = crate::program::refused(&architecture) {
-        return Err(Error::file(
-            path,
-            format!("holds a layer that only the full library runs ({refused})"),
-            "use flowstill::model::Model, or distil the flow into one of another family",
-        ));
-    }
     limits::check(&architecture).map_err(|problem| {
         Error::file(path, format!("describes a flow that cannot be built ({problem})"), "update flowstill")
     })?;

@@ -43,7 +43,7 @@ mod team;
 mod tile;
 mod work;
 
-pub use backward::{Gradients, Source};
+pub use backward::{Gradients, InverseGradients, Source};
 pub use error::{Error, Result};
 pub use file::{FORMAT_VERSION, Facts, KIND};
 pub use layers::Purpose;

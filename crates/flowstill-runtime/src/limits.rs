@@ -71,6 +71,9 @@ fn layer(bijector: &Bijector, event: [usize; 3], context: usize) -> Checked<[usi
             if !halves {
                 return Err(format!("a coupling of {} channels", config.channels));
             }
+            if config.mask.is_spatial() && h * w < 2 {
+                return Err(format!("a coupling over a checkerboard of {h} x {w}"));
+            }
             transform(config.transform)?;
             match &config.conditioner {
                 Conditioner::Mlp { hidden, .. } => widths(hidden)?,
@@ -98,8 +101,21 @@ fn layer(bijector: &Bijector, event: [usize; 3], context: usize) -> Checked<[usi
         Bijector::Squeeze if h % 2 == 0 && w % 2 == 0 => Ok([h / 2, w / 2, 4 * c]),
         Bijector::Squeeze => Err(format!("a squeeze of {event:?}")),
         Bijector::Chain { steps } => steps.iter().try_fold(event, |event, step| layer(step, event, context)),
-        // These have no program, which says more.
-        Bijector::Elementwise { .. } | Bijector::Inverted { .. } => Ok(event),
+        Bijector::Elementwise { .. } => Ok(event),
+        Bijector::Inverted { inner } => turned(inner, event, context),
+    }
+}
+
+/// The shape that a layer turned round makes of `event`.
+fn turned(bijector: &Bijector, event: [usize; 3], context: usize) -> Checked<[usize; 3]> {
+    let [h, w, c] = event;
+    match bijector {
+        Bijector::Squeeze if c % 4 == 0 => Ok([2 * h, 2 * w, c / 4]),
+        Bijector::Squeeze => Err(format!("a squeeze turned round of {event:?}")),
+        Bijector::Chain { steps } => steps.iter().rev().try_fold(event, |event, step| turned(step, event, context)),
+        Bijector::Inverted { inner } => layer(inner, event, context),
+        // All others keep the shape.
+        same => layer(same, event, context),
     }
 }
 

@@ -66,8 +66,10 @@ impl List {
                 self.all(path, &["sign", "log_s", "bias"], &[*channels]);
             }
             Bijector::Coupling(config) => {
-                let Some((kept, moved)) = config.mask.halves(config.channels) else { return };
-                let (inputs, outputs) = (kept.len() + config.context, moved.len() * map(config.transform).params());
+                let all = config.channels;
+                let (kept, moved) =
+                    config.mask.halves(all).map_or((all, all), |(kept, moved)| (kept.len(), moved.len()));
+                let (inputs, outputs) = (kept + config.context, moved * map(config.transform).params());
                 let path = format!("{path}.net");
                 match &config.conditioner {
                     Conditioner::Mlp { hidden, .. } => self.dense(&path, inputs, hidden, outputs),
@@ -98,9 +100,8 @@ impl List {
             Bijector::Chain { steps } => {
                 steps.iter().enumerate().for_each(|(index, step)| self.layer(&format!("{path}.steps.{index}"), step));
             }
-            Bijector::Permute { .. } | Bijector::Squeeze => {}
-            // Without a program, never asked for.
-            Bijector::Elementwise { .. } | Bijector::Inverted { .. } => {}
+            Bijector::Inverted { inner } => self.layer(&format!("{path}.inner"), inner),
+            Bijector::Permute { .. } | Bijector::Squeeze | Bijector::Elementwise { .. } => {}
         }
     }
 

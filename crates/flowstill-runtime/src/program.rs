@@ -1,7 +1,9 @@
 //! Compile the description of a flow into layers, and carry tiles of a batch through them, all threads busy.
 
-use crate::architecture::{Activation, Architecture, Bijector, Conditioner};
-use crate::layers::{Affine, Autoregressive, BatchNorm, Coupling, Layer, Linear, Permute, Purpose, Split, Squeeze};
+use crate::architecture::{Architecture, Bijector};
+use crate::layers::{
+    Affine, Autoregressive, BatchNorm, Coupling, Elementwise, Inverted, Layer, Linear, Permute, Purpose, Split, Squeeze,
+};
 use crate::places::Places;
 use crate::work::{Tape, Work};
 use rayon::prelude::*;
@@ -52,30 +54,6 @@ pub struct Refused {
     pub kind: String,
 }
 
-/// The first layer that has no program whatever its tensors.
-pub(crate) fn refused(architecture: &Architecture) -> Option<Refused> {
-    fn find(path: &str, bijector: &Bijector) -> Option<Refused> {
-        let refused = match bijector {
-            Bijector::Chain { steps } => {
-                let mut steps = steps.iter().enumerate();
-                return steps.find_map(|(index, step)| find(&format!("{path}.steps.{index}"), step));
-            }
-            Bijector::Elementwise { .. } | Bijector::Inverted { .. } => true,
-            Bijector::Coupling(config) => {
-                let curved = matches!(&config.conditioner, Conditioner::Conv { activation, .. } if *activation != Activation::Relu);
-                curved || config.mask.is_spatial()
-            }
-            _ => false,
-        };
-        refused.then(|| Refused { layer: path.into(), kind: kind(bijector).into() })
-    }
-    let mut levels = architecture.levels.iter().enumerate();
-    levels.find_map(|(level, steps)| {
-        let mut steps = steps.iter().enumerate();
-        steps.find_map(|(index, step)| find(&format!("levels.{level}.steps.{index}"), step))
-    })
-}
-
 /// What a layer is, in words.
 fn kind(bijector: &Bijector) -> &'static str {
     match bijector {
@@ -86,12 +64,7 @@ fn kind(bijector: &Bijector) -> &'static str {
         Bijector::LuLinear { .. } => "lu_linear",
         Bijector::Permute { .. } => "permute",
         Bijector::Elementwise { .. } => "elementwise",
-        Bijector::Coupling(config) if config.mask.is_spatial() => "coupling over a checkerboard",
-        Bijector::Coupling(config) => match config.conditioner {
-            Conditioner::Conv { activation: Activation::Tanh, .. } => "coupling by a convolution with tanh",
-            Conditioner::Conv { activation: Activation::Silu, .. } => "coupling by a convolution with silu",
-            _ => "coupling",
-        },
+        Bijector::Coupling(_) => "coupling",
         Bijector::MaskedAutoregressive(_) => "masked_autoregressive",
         Bijector::Squeeze => "squeeze",
         Bijector::Inverted { .. } => "inverted",
@@ -119,7 +92,7 @@ impl Program {
     /// Compile; `places` are those of the tensors under their names in a flow file.
     ///
     /// # Errors
-    /// [`Refused`] names the first layer of a kind that is not run here, or without one of its tensors.
+    /// [`Refused`] names the first layer that does not fit its event, or is without one of its tensors.
     pub fn new(architecture: &Architecture, places: &Places) -> Result<Self, Refused> {
         let mut maker = Maker { places, stages: Vec::new(), sums: 0 };
         let (mut event, mut number) = (architecture.event, 0);
@@ -127,7 +100,7 @@ impl Program {
         for (level, bijectors) in architecture.levels.iter().enumerate() {
             for (index, bijector) in bijectors.iter().enumerate() {
                 let path = format!("levels.{level}.steps.{index}");
-                event = maker.add(&path, bijector, event)?;
+                event = maker.add(&path, bijector, false, event)?;
                 number += 1;
                 maker.stages.push(Stage::Step(number));
                 steps.push(event);
@@ -140,7 +113,7 @@ impl Program {
                 if kept + leaving != event[2] {
                     return Err(refuse());
                 }
-                maker.push(split);
+                maker.push(Box::new(split));
                 maker.stages.push(Stage::Leave { kept, level });
                 latents.push([event[0], event[1], leaving]);
                 event[2] = kept;
@@ -258,62 +231,67 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn push(&mut self, layer: impl Layer + 'static) {
+    fn push(&mut self, layer: Box<dyn Layer>) {
         let end = self.sums + layer.sums();
-        self.stages.push(Stage::Layer(Box::new(layer), self.sums..end));
+        self.stages.push(Stage::Layer(layer, self.sums..end));
         self.sums = end;
     }
 
-    /// Add a bijector; the shape that it makes of `event`.
-    fn add(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Result<[usize; 3], Refused> {
-        if let Bijector::Chain { steps } = bijector {
-            let mut steps = steps.iter().enumerate();
-            return steps
-                .try_fold(event, |event, (index, step)| self.add(&format!("{path}.steps.{index}"), step, event));
+    /// Add a bijector, `turned` round or as it is; the shape that it makes of `event`.
+    fn add(&mut self, path: &str, bijector: &Bijector, turned: bool, event: [usize; 3]) -> Result<[usize; 3], Refused> {
+        match bijector {
+            Bijector::Chain { steps } => {
+                let step = |index: usize| (format!("{path}.steps.{index}"), &steps[index]);
+                let order: Box<dyn Iterator<Item = usize>> =
+                    if turned { Box::new((0..steps.len()).rev()) } else { Box::new(0..steps.len()) };
+                order.map(step).try_fold(event, |event, (path, step)| self.add(&path, step, turned, event))
+            }
+            Bijector::Inverted { inner } => self.add(&format!("{path}.inner"), inner, !turned, event),
+            one => {
+                let refused = || Refused { layer: path.into(), kind: kind(one).into() };
+                let after = after(one, turned, event).ok_or_else(refused)?;
+                let layer = self.layer(path, one, event[2]).ok_or_else(refused)?;
+                self.push(if turned { Box::new(Inverted::new(layer, after[2])) } else { layer });
+                Ok(after)
+            }
         }
-        self.add_one(path, bijector, event).ok_or_else(|| Refused { layer: path.into(), kind: kind(bijector).into() })
     }
 
-    fn add_one(&mut self, path: &str, bijector: &Bijector, event: [usize; 3]) -> Option<[usize; 3]> {
-        let [h, w, c] = event;
-        let fits = |channels: usize| (channels == c).then_some(event);
-        match bijector {
+    fn layer(&self, path: &str, bijector: &Bijector, channels: usize) -> Option<Box<dyn Layer>> {
+        let places = self.places;
+        Some(match bijector {
             Bijector::ActNorm { channels } | Bijector::Affine { channels } => {
-                self.push(Affine::new(path, *channels, self.places)?);
-                fits(*channels)
+                Box::new(Affine::new(path, *channels, places)?)
             }
-            Bijector::BatchNorm { channels } => {
-                self.push(BatchNorm::new(path, *channels, self.places)?);
-                fits(*channels)
-            }
-            Bijector::Linear { channels } => {
-                self.push(Linear::whole(path, *channels, self.places)?);
-                fits(*channels)
-            }
-            Bijector::LuLinear { channels } => {
-                self.push(Linear::factors(path, *channels, self.places)?);
-                fits(*channels)
-            }
-            Bijector::Permute { indices } => {
-                self.push(Permute::new(indices)?);
-                fits(indices.len())
-            }
-            Bijector::Coupling(config) => {
-                self.push(Coupling::new(path, config, self.places)?);
-                fits(config.channels)
-            }
-            Bijector::MaskedAutoregressive(config) => {
-                self.push(Autoregressive::new(path, config, self.places)?);
-                fits(config.channels)
-            }
-            Bijector::Squeeze if h % 2 == 0 && w % 2 == 0 => {
-                self.push(Squeeze);
-                Some([h / 2, w / 2, 4 * c])
-            }
-            Bijector::Squeeze | Bijector::Elementwise { .. } | Bijector::Inverted { .. } | Bijector::Chain { .. } => {
-                None
-            }
-        }
+            Bijector::BatchNorm { channels } => Box::new(BatchNorm::new(path, *channels, places)?),
+            Bijector::Linear { channels } => Box::new(Linear::whole(path, *channels, places)?),
+            Bijector::LuLinear { channels } => Box::new(Linear::factors(path, *channels, places)?),
+            Bijector::Permute { indices } => Box::new(Permute::new(indices)?),
+            Bijector::Elementwise { map } => Box::new(Elementwise::new(*map, channels)),
+            Bijector::Coupling(config) => Box::new(Coupling::new(path, config, places)?),
+            Bijector::MaskedAutoregressive(config) => Box::new(Autoregressive::new(path, config, places)?),
+            Bijector::Squeeze => Box::new(Squeeze),
+            // Taken apart before.
+            Bijector::Inverted { .. } | Bijector::Chain { .. } => return None,
+        })
+    }
+}
+
+/// The shape that one layer makes of `event`; `None` if it does not fit.
+fn after(bijector: &Bijector, turned: bool, event: [usize; 3]) -> Option<[usize; 3]> {
+    let [h, w, c] = event;
+    let fits = |channels: usize| (channels == c).then_some(event);
+    match bijector {
+        Bijector::ActNorm { channels } | Bijector::Affine { channels } => fits(*channels),
+        Bijector::BatchNorm { channels } => fits(*channels),
+        Bijector::Linear { channels } | Bijector::LuLinear { channels } => fits(*channels),
+        Bijector::Permute { indices } => fits(indices.len()),
+        Bijector::Coupling(config) => fits(config.channels),
+        Bijector::MaskedAutoregressive(config) => fits(config.channels),
+        Bijector::Elementwise { .. } => Some(event),
+        Bijector::Squeeze if turned => c.is_multiple_of(4).then_some([2 * h, 2 * w, c / 4]),
+        Bijector::Squeeze => (h % 2 == 0 && w % 2 == 0).then_some([h / 2, w / 2, 4 * c]),
+        Bijector::Inverted { .. } | Bijector::Chain { .. } => None,
     }
 }
 
@@ -322,6 +300,7 @@ pub(crate) fn begin(work: &mut Work, samples: usize, event: [usize; 3]) {
     [work.height, work.width, work.channels] = event;
     work.samples = samples;
     work.alone = false;
+    work.wants_context = false;
     work.log_det.clear();
     work.log_det.resize(samples, 0.0);
 }
