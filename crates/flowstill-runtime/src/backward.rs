@@ -17,6 +17,25 @@ pub struct Gradients {
     pub x: Vec<f32>,
     /// Of all values that the program was loaded from.
     pub values: Vec<f32>,
+    /// Of the conditioning values, `[batch, context]`, if they were wanted.
+    pub context: Vec<f32>,
+}
+
+impl Gradients {
+    pub(crate) fn new(batch: usize, dimensions: usize, context: usize, values: usize) -> Self {
+        Self { x: vec![0.0; batch * dimensions], values: vec![0.0; values], context: vec![0.0; batch * context] }
+    }
+}
+
+/// The gradients of a loss of what an inverse gave.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InverseGradients {
+    /// Of the latents of every level.
+    pub latents: Vec<Vec<f32>>,
+    /// Of all values that the program was loaded from.
+    pub values: Vec<f32>,
+    /// Of the conditioning values, `[batch, context]`, if they were wanted.
+    pub context: Vec<f32>,
 }
 
 /// What a backward pass starts from.
@@ -31,7 +50,8 @@ pub enum Source<'a> {
 }
 
 impl Program {
-    /// From the gradients of what [`Program::forward`] gives to those of the data and of the values; `values` are what the program was loaded from.
+    /// From the gradients of what [`Program::forward`] gives to those of the data and of the values, and of the context if they are wanted; `values` are what
+    /// the program was loaded from.
     ///
     /// # Panics
     /// If a length does not fit, or the program was not loaded for this.
@@ -42,10 +62,12 @@ impl Program {
         marks: &[usize],
         source: Source<'_>,
         gradient: &Encoded,
+        of_context: bool,
     ) -> Gradients {
         let batch = gradient.log_det.len();
         let d = self.dimensions();
-        let mut gradients = Gradients { x: vec![0.0; batch * d], values: vec![0.0; values.len()] };
+        let width = if of_context { self.context } else { 0 };
+        let mut gradients = Gradients::new(batch, d, width, values.len());
         if batch == 0 {
             return gradients;
         }
@@ -57,19 +79,22 @@ impl Program {
                 (ranges.map(|samples| (samples, None)).collect::<Vec<_>>(), Some(other))
             }
         };
-        let pass = Back { program: self, context, marks, source, gradient };
-        let mut rest = gradients.x.as_mut_slice();
+        let pass = Back { program: self, context, marks, source, gradient, of_context };
+        let (mut rest, mut rest_of_context) = (gradients.x.as_mut_slice(), gradients.context.as_mut_slice());
         let tiles = tiles.into_iter().map(|(samples, tape)| {
             let (own, tail) = std::mem::take(&mut rest).split_at_mut(samples.len() * d);
             rest = tail;
-            (samples, tape, own)
+            let (own_context, tail) = std::mem::take(&mut rest_of_context).split_at_mut(samples.len() * width);
+            rest_of_context = tail;
+            (samples, tape, own, own_context)
         });
-        let sums = self.sum_over_workers(tiles.collect(), |(samples, tape, own), sums| {
+        let sums = self.sum_over_workers(tiles.collect(), |(samples, tape, own, own_context), sums| {
             with_space(|work, spare| {
                 let height = spare.height();
                 pass.tile(work, spare, &samples, tape, sums);
                 spare.drop_to(height);
                 to_rows(&work.gradient, work.channels, work.lanes(), own);
+                work.end_g_context(own_context);
             });
         });
         self.finish(values, sums, &mut gradients.values);
@@ -135,7 +160,8 @@ impl Program {
 }
 
 impl Program {
-    /// From the gradients of what [`Program::inverse`] gave, data and log-determinants, to those of the latents and of the values; `x` is the data it gave.
+    /// From the gradients of what [`Program::inverse`] gave, data and log-determinants, to those of the latents and of the values, and of the context if they are
+    /// wanted; `x` is the data it gave.
     ///
     /// Nothing else is kept: each layer is done again right before its way back.
     ///
@@ -148,28 +174,34 @@ impl Program {
         x: &[f32],
         g_x: &[f32],
         g_log_det: &[f32],
-    ) -> (Vec<Vec<f32>>, Vec<f32>) {
+        of_context: bool,
+    ) -> InverseGradients {
         let (batch, d) = (self.batch(x, context), self.dimensions());
         assert_eq!([g_x.len(), g_log_det.len()], [x.len(), batch], "gradients of {batch} samples");
         let mut encoded = Encoded::new(self, batch, &[]);
         let tile = self.tile(batch, false);
-        let sums = self.sum_over_workers(encoded.parts(batch, tile), |part, sums| {
+        let mut of_rows = vec![0.0; if of_context { context.len() } else { 0 }];
+        let mut rows = of_rows.chunks_mut((tile * self.context).max(1));
+        let parts = encoded.parts(batch, tile).into_iter().map(|part| (part, rows.next().unwrap_or_default()));
+        let sums = self.sum_over_workers(parts.collect(), |(part, own_context), sums| {
             with_space(|work, tape| {
                 let height = tape.height();
                 let samples = part.samples.clone();
                 self.start(work, x, context, &samples);
+                work.begin_g_context(of_context);
                 work.g_log_det.clear();
                 work.g_log_det.extend_from_slice(&g_log_det[samples.clone()]);
                 let lanes = work.lanes();
                 to_gradient(&g_x[samples.start * d..samples.end * d], work.channels, lanes, &mut work.gradient);
                 let Part { latents, .. } = part;
                 self.walk_forward(work, tape, &mut ThroughInverse { latents, sums });
+                work.end_g_context(own_context);
                 tape.drop_to(height);
             });
         });
         let mut of_values = vec![0.0; values.len()];
         self.finish(values, sums, &mut of_values);
-        (encoded.latents, of_values)
+        InverseGradients { latents: encoded.latents, values: of_values, context: of_rows }
     }
 }
 
@@ -214,6 +246,7 @@ struct Back<'a> {
     /// Unless everything was kept.
     source: Option<Source<'a>>,
     gradient: &'a Encoded,
+    of_context: bool,
 }
 
 impl Back<'_> {
@@ -233,6 +266,7 @@ impl Back<'_> {
             (None, _) => spare,
         };
         self.program.begin_back(work, self.context, samples);
+        work.begin_g_context(self.of_context);
         work.g_log_det.clear();
         work.g_log_det.extend_from_slice(&self.gradient.log_det[samples.clone()]);
         work.gradient.clear();

@@ -42,7 +42,7 @@ mod tile;
 mod walk;
 mod work;
 
-pub use backward::{Gradients, Source};
+pub use backward::{Gradients, InverseGradients, Source};
 pub use error::{Error, Result};
 pub use file::{FORMAT_VERSION, Facts, KIND};
 pub use layers::Purpose;

@@ -17,21 +17,31 @@ use std::ops::Range;
 const BOUND: f32 = 1e15;
 
 impl Program {
-    /// `log p(x)` of every sample, nats, where all latents are standard normal; and the gradients of the sum of them.
+    /// `log p(x)` of every sample, nats, where all latents are standard normal; and the gradients of the sum of them, those of the context if they are wanted.
     ///
     /// # Panics
     /// If a length does not fit, or the program was not loaded for a forward and a backward pass.
-    pub fn log_prob_with_gradients(&self, values: &[f32], x: &[f32], context: &[f32]) -> (Vec<f32>, Gradients) {
+    pub fn log_prob_with_gradients(
+        &self,
+        values: &[f32],
+        x: &[f32],
+        context: &[f32],
+        of_context: bool,
+    ) -> (Vec<f32>, Gradients) {
         let (batch, d) = (self.batch(x, context), self.dimensions());
         let mut log_prob = vec![0.0; batch];
-        let mut gradients = Gradients { x: vec![0.0; x.len()], values: vec![0.0; values.len()] };
+        let mut gradients = Gradients::new(batch, d, if of_context { self.context } else { 0 }, values.len());
         let tile = self.tile(batch, true);
+        let mut of_rows = gradients.context.chunks_mut((tile * self.context).max(1));
         let parts = log_prob.chunks_mut(tile).zip(gradients.x.chunks_mut((tile * d).max(1))).enumerate();
-        let jobs = parts.map(|(index, (log_prob, own))| (index * tile..index * tile + log_prob.len(), log_prob, own));
-        let sums = self.sum_over_workers(jobs.collect(), |(samples, log_prob, own), sums| {
+        let jobs = parts.map(|(index, (log_prob, own))| {
+            (index * tile..index * tile + log_prob.len(), log_prob, own, of_rows.next().unwrap_or_default())
+        });
+        let sums = self.sum_over_workers(jobs.collect(), |(samples, log_prob, own, own_context), sums| {
             with_space(|work, tape| {
                 let height = tape.height();
                 self.start(work, x, context, &samples);
+                work.begin_g_context(of_context);
                 self.walk_forward(work, tape, &mut Score);
                 let constant = -0.5 * (2.0 * PI).ln() * d as f64;
                 log_prob.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = (from + constant) as f32);
@@ -41,6 +51,7 @@ impl Program {
                 self.walk_back(work, tape, &mut Slope { events: &self.latents, sums });
                 tape.drop_to(height);
                 to_rows(&work.gradient, work.channels, work.lanes(), own);
+                work.end_g_context(own_context);
             });
         });
         self.finish(values, sums, &mut gradients.values);

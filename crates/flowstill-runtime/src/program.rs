@@ -1,7 +1,9 @@
 //! Compile the description of a flow into layers, and carry tiles of a batch through them, all threads busy.
 
 use crate::architecture::{Architecture, BijectorConfig, Stop};
-use crate::layers::{Affine, Autoregressive, BatchNorm, Coupling, Layer, Linear, Permute, Purpose, Split, Squeeze};
+use crate::layers::{
+    Affine, Autoregressive, BatchNorm, Coupling, Elementwise, Inverted, Layer, Linear, Permute, Purpose, Split, Squeeze,
+};
 use crate::places::Places;
 use crate::work::{Tape, Work};
 use rayon::prelude::*;
@@ -72,15 +74,15 @@ impl Program {
     /// Compile; `places` are those of the tensors under their names in a flow file.
     ///
     /// # Errors
-    /// [`Refused`] names the first layer of a kind that is not run here, or without one of its tensors.
+    /// [`Refused`] names the first layer that is without one of its tensors, or does not fit what comes before it.
     pub fn new(architecture: &Architecture, places: &Places) -> Result<Self, Refused> {
-        let mut maker = Maker { places, stages: Vec::new(), sums: 0 };
+        let mut maker = Maker { places, context: architecture.context, stages: Vec::new(), sums: 0 };
         let (mut latents, mut steps) = (Vec::new(), Vec::new());
         let mut refused = None;
         let walked = architecture.walk(|stop| {
             match stop {
-                Stop::Step { level, place, step, after, .. } => {
-                    let added = maker.add(&format!("levels.{level}.steps.{place}"), step);
+                Stop::Step { level, place, step, before, after } => {
+                    let added = maker.add(&format!("levels.{level}.steps.{place}"), step, false, before);
                     refused = refused.take().or(added.err());
                     steps.push(after);
                     maker.stages.push(Stage::Step(steps.len()));
@@ -89,7 +91,7 @@ impl Program {
                     if let Some(config) = split {
                         let layer = format!("levels.{level}.split");
                         match Split::new(&layer, config, places) {
-                            Some(split) => maker.push(split),
+                            Some(split) => maker.push(Box::new(split)),
                             None => refused = refused.take().or(Some(Refused { layer, kind: "split".into() })),
                         }
                         maker.stages.push(Stage::Leave { kept: config.kept(), level });
@@ -211,43 +213,65 @@ const TAPE: f64 = 48.0 * 1024.0 * 1024.0;
 
 struct Maker<'a> {
     places: &'a Places,
+    context: usize,
     stages: Vec<Stage>,
     sums: usize,
 }
 
 impl Maker<'_> {
-    fn push(&mut self, layer: impl Layer + 'static) {
+    fn push(&mut self, layer: Box<dyn Layer>) {
         let end = self.sums + layer.sums();
-        self.stages.push(Stage::Layer(Box::new(layer), self.sums..end));
+        self.stages.push(Stage::Layer(layer, self.sums..end));
         self.sums = end;
     }
 
-    /// Add a layer, or all that it is made of.
-    fn add(&mut self, path: &str, config: &BijectorConfig) -> Result<(), Refused> {
-        if let BijectorConfig::Chain { steps } = config {
-            let mut steps = steps.iter().enumerate();
-            return steps.try_for_each(|(index, step)| self.add(&format!("{path}.steps.{index}"), step));
+    /// Add a layer, or all that it is made of, `turned` round or as it is; the shape that it makes of `event`.
+    fn add(
+        &mut self,
+        path: &str,
+        config: &BijectorConfig,
+        turned: bool,
+        event: [usize; 3],
+    ) -> Result<[usize; 3], Refused> {
+        match config {
+            BijectorConfig::Chain { steps } => {
+                let step = |index: usize| (format!("{path}.steps.{index}"), &steps[index]);
+                let order: Box<dyn Iterator<Item = usize>> =
+                    if turned { Box::new((0..steps.len()).rev()) } else { Box::new(0..steps.len()) };
+                order.map(step).try_fold(event, |event, (path, step)| self.add(&path, step, turned, event))
+            }
+            BijectorConfig::Inverted { inner } => self.add(&format!("{path}.inner"), inner, !turned, event),
+            one => {
+                let refused = || Refused { layer: path.into(), kind: one.name().into() };
+                let after = match turned {
+                    true => one.input_event(event, self.context),
+                    false => one.output_event(event, self.context),
+                };
+                let after = after.map_err(|_| refused())?;
+                let layer = self.layer(path, one, event[2]).ok_or_else(refused)?;
+                self.push(if turned { Box::new(Inverted::new(layer, after[2])) } else { layer });
+                Ok(after)
+            }
         }
-        self.add_one(path, config).ok_or_else(|| Refused { layer: path.into(), kind: config.name().into() })
     }
 
-    fn add_one(&mut self, path: &str, config: &BijectorConfig) -> Option<()> {
-        match config {
+    fn layer(&self, path: &str, config: &BijectorConfig, channels: usize) -> Option<Box<dyn Layer>> {
+        let places = self.places;
+        Some(match config {
             BijectorConfig::ActNorm { channels } | BijectorConfig::Affine { channels } => {
-                self.push(Affine::new(path, *channels, self.places)?);
+                Box::new(Affine::new(path, *channels, places)?)
             }
-            BijectorConfig::BatchNorm { channels } => self.push(BatchNorm::new(path, *channels, self.places)?),
-            BijectorConfig::Linear { channels } => self.push(Linear::whole(path, *channels, self.places)?),
-            BijectorConfig::LuLinear { channels } => self.push(Linear::factors(path, *channels, self.places)?),
-            BijectorConfig::Permute { indices } => self.push(Permute::new(indices)?),
-            BijectorConfig::Coupling(config) => self.push(Coupling::new(path, config, self.places)?),
-            BijectorConfig::MaskedAutoregressive(config) => self.push(Autoregressive::new(path, config, self.places)?),
-            BijectorConfig::Squeeze => self.push(Squeeze),
-            BijectorConfig::Elementwise { .. } | BijectorConfig::Inverted { .. } | BijectorConfig::Chain { .. } => {
-                return None;
-            }
-        }
-        Some(())
+            BijectorConfig::BatchNorm { channels } => Box::new(BatchNorm::new(path, *channels, places)?),
+            BijectorConfig::Linear { channels } => Box::new(Linear::whole(path, *channels, places)?),
+            BijectorConfig::LuLinear { channels } => Box::new(Linear::factors(path, *channels, places)?),
+            BijectorConfig::Permute { indices } => Box::new(Permute::new(indices)?),
+            BijectorConfig::Elementwise { map } => Box::new(Elementwise::new(*map, channels)),
+            BijectorConfig::Coupling(config) => Box::new(Coupling::new(path, config, places)?),
+            BijectorConfig::MaskedAutoregressive(config) => Box::new(Autoregressive::new(path, config, places)?),
+            BijectorConfig::Squeeze => Box::new(Squeeze),
+            // Taken apart before.
+            BijectorConfig::Inverted { .. } | BijectorConfig::Chain { .. } => return None,
+        })
     }
 }
 
@@ -256,6 +280,7 @@ pub(crate) fn begin(work: &mut Work, samples: usize, event: [usize; 3]) {
     [work.height, work.width, work.channels] = event;
     work.samples = samples;
     work.alone = false;
+    work.wants_context = false;
     work.log_det.clear();
     work.log_det.resize(samples, 0.0);
 }

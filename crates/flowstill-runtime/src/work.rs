@@ -24,6 +24,10 @@ pub struct Work {
     pub g_log_det: Vec<f32>,
     /// Conditioning values, `[context, samples]`.
     pub context: Vec<f32>,
+    /// The gradient of the conditioning values, `[context, samples]`, on the way back of a call that wants it.
+    pub g_context: Vec<f32>,
+    /// Whether it does.
+    pub wants_context: bool,
     /// Whether this is the only tile, so that other threads may help.
     pub alone: bool,
     spare: Vec<Vec<f32>>,
@@ -90,6 +94,32 @@ impl Work {
         for (plane, values) in planes.chunks_exact_mut(lanes).zip(self.context.chunks_exact(self.samples)) {
             plane.fill(0.0);
             plane.chunks_exact_mut(positions).zip(values).for_each(|(plane, value)| plane.fill(*value));
+        }
+    }
+
+    /// Ask for the gradient of the conditioning values of this tile, or do not.
+    pub fn begin_g_context(&mut self, wanted: bool) {
+        self.wants_context = wanted;
+        self.g_context.clear();
+        self.g_context.resize(if wanted { self.context.len() } else { 0 }, 0.0);
+    }
+
+    /// What was asked for, `[samples, context]`; nothing else fits into no rows.
+    pub fn end_g_context(&self, rows: &mut [f32]) {
+        let width = self.context.len() / self.samples.max(1);
+        for (sample, row) in rows.chunks_exact_mut(width.max(1)).enumerate() {
+            row.iter_mut().enumerate().for_each(|(column, to)| *to = self.g_context[column * self.samples + sample]);
+        }
+    }
+
+    /// Add what the conditioning values of every lane get, if that is wanted: planes of the first of them, summed over the positions of a sample.
+    pub fn add_g_context(&mut self, planes: &[f32]) {
+        if !self.wants_context {
+            return;
+        }
+        let (lanes, positions) = (self.lanes(), self.positions());
+        for (sums, plane) in self.g_context.chunks_exact_mut(self.samples).zip(planes.chunks_exact(lanes)) {
+            sums.iter_mut().zip(plane.chunks_exact(positions)).for_each(|(sum, own)| *sum += own.iter().sum::<f32>());
         }
     }
 }

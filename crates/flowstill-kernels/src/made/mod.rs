@@ -7,7 +7,10 @@
 //! Units lie as planes, `[unit, lanes]`, a lane being a row, so that the arithmetic is wide across rows. What a run of neighbouring degrees gets from all
 //! that was known before the run is one matrix product; only what they get from each other is added up degree by degree.
 
+mod adjoint;
 mod block;
+
+pub use adjoint::{Adjoint, Planes};
 
 use crate::activations;
 use crate::dense::{End, LANES, Packed, Start};

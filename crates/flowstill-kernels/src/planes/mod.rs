@@ -6,6 +6,7 @@
 //! | Module | Computes |
 //! |---|---|
 //! | [`affine`] | affine and additive maps, both directions, with gradients |
+//! | [`bounded`] | sigmoid, logit, tanh and atanh, with gradients |
 //! | [`map`] | any [`crate::univariate::Map`], chosen while the program runs |
 //! | [`math`] | `exp`, `ln`, `tanh`, `sigmoid`, `softplus` |
 //! | [`spline`] | rational-quadratic splines, both directions, with gradients |
@@ -13,6 +14,7 @@
 
 pub mod affine;
 mod bin;
+pub mod bounded;
 pub mod map;
 pub mod math;
 pub mod spline;

@@ -8,7 +8,7 @@ use crate::architecture::{Activation, MaskedAutoregressiveConfig as Config};
 use crate::masks::hidden_degrees;
 use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
-use flowstill_kernels::made;
+use flowstill_kernels::made::{self, Planes};
 use flowstill_kernels::planes::map::widest;
 use flowstill_kernels::univariate::Map;
 use std::ops::Range;
@@ -21,6 +21,8 @@ pub(crate) struct Autoregressive {
     map: Map,
     net: Net,
     inverse: Option<made::Inverse>,
+    /// For the way back through the inverse.
+    adjoint: Option<made::Adjoint>,
     source: Source,
 }
 
@@ -88,11 +90,23 @@ impl Autoregressive {
             context_weight: Vec::new(),
         };
         let net = Net::new(layers, made.activation, made.residual);
-        Some(Self { channels, context, map, net, inverse: None, source })
+        Some(Self { channels, context, map, net, inverse: None, adjoint: None, source })
     }
 
     fn block(&self, lanes: usize) -> usize {
         self.net.planes() * lanes
+    }
+
+    /// What the map makes of a gradient of its latents and of its slopes: the part of its own value, and of its raw values.
+    fn pull(&self, block: &[f32], lanes: usize, g_z: &[f32], g_slopes: &[f32], g_x: &mut [f32], g_raw: &mut [f32]) {
+        let params = self.map.params() * lanes;
+        let x = &block[self.context * lanes..][..self.channels * lanes];
+        let raw = &block[block.len() - self.net.outputs() * lanes..];
+        let from = x.chunks_exact(lanes).zip(raw.chunks_exact(params)).zip(g_z.chunks_exact(lanes));
+        let to = g_x.chunks_exact_mut(lanes).zip(g_raw.chunks_exact_mut(params));
+        for (((x, raw), g_z), (g_x, g_raw)) in from.zip(to) {
+            widest::backward(self.map, x, raw, g_z, g_slopes, g_x, g_raw);
+        }
     }
 }
 
@@ -112,6 +126,9 @@ impl Layer for Autoregressive {
             }
             let Source { activation, residual, context_at, first_width, .. } = self.source;
             self.inverse = Some(made::Inverse::new(self.channels, &layers, residual, activation, self.map));
+            self.adjoint = purpose
+                .backward
+                .then(|| made::Adjoint::new(self.channels, &layers, residual, activation, self.map.params()));
             self.source.context_weight = values[context_at..][..self.context * first_width].to_vec();
         }
     }
@@ -165,19 +182,13 @@ impl Layer for Autoregressive {
     }
 
     fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        let (lanes, params) = (work.lanes(), self.map.params());
+        let lanes = work.lanes();
         let block = tape.pop(self.block(lanes));
         let mut g_slopes = work.take(lanes);
         work.spread_g_log_det(&mut g_slopes);
         let mut g_raw = work.take(self.net.outputs() * lanes);
         let mut g_x = work.take(self.channels * lanes);
-        let raw = &block[block.len() - self.net.outputs() * lanes..];
-        let x = &block[self.context * lanes..][..self.channels * lanes];
-        let from = x.chunks_exact(lanes).zip(raw.chunks_exact(params * lanes)).zip(work.gradient.chunks_exact(lanes));
-        let to = g_x.chunks_exact_mut(lanes).zip(g_raw.chunks_exact_mut(params * lanes));
-        for (((x, raw), g_z), (g_x, g_raw)) in from.zip(to) {
-            widest::backward(self.map, x, raw, g_z, &g_slopes, g_x, g_raw);
-        }
+        self.pull(block, lanes, &work.gradient, &g_slopes, &mut g_x, &mut g_raw);
         self.net.backward(work, block, lanes, &g_raw, &mut g_x, sums);
         std::mem::swap(&mut work.gradient, &mut g_x);
         work.give(g_x);
@@ -186,55 +197,38 @@ impl Layer for Autoregressive {
     }
 
     fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        let (lanes, params, size) = (work.lanes(), self.map.params(), self.channels * work.lanes());
+        let (lanes, size) = (work.lanes(), self.channels * work.lanes());
+        let Some(adjoint) = &self.adjoint else { return work.gradient.fill(f32::NAN) };
         let block = tape.pop(self.block(lanes));
         let outputs = self.net.outputs() * lanes;
-        let [mut g_raw, mut direct, mut slope, mut right, mut solved, mut before] =
-            [outputs, size, size, size, size, size].map(|count| work.take(count));
+        let [mut g_raw, mut steepness, mut y, mut slope, mut hidden] =
+            [outputs, outputs, size, size, adjoint.hidden() * lanes].map(|count| work.take(count));
+        // The diagonal of J, and how each value moves with its raw ones.
         let mut g_slopes = work.take(lanes);
-        let (x, raw) = (&block[self.context * lanes..][..size], &block[block.len() - outputs..]);
-        // What the map makes of a gradient of its latents and of its slopes: the part of its own value, and of its raw values.
-        let pull = |g_z: &[f32], g_slopes: &[f32], g_x: &mut [f32], g_raw: &mut [f32]| {
-            let from = x.chunks_exact(lanes).zip(raw.chunks_exact(params * lanes)).zip(g_z.chunks_exact(lanes));
-            let to = g_x.chunks_exact_mut(lanes).zip(g_raw.chunks_exact_mut(params * lanes));
-            for (((x, raw), g_z), (g_x, g_raw)) in from.zip(to) {
-                widest::backward(self.map, x, raw, g_z, g_slopes, g_x, g_raw);
-            }
-        };
-        // The diagonal of J.
         g_slopes.fill(0.0);
-        solved.fill(1.0);
-        pull(&solved, &g_slopes, &mut slope, &mut g_raw);
-        // The right side: the gradient of x, and what the log-determinant adds.
+        y.fill(1.0);
+        self.pull(block, lanes, &y, &g_slopes, &mut slope, &mut steepness);
+        // What the log-determinant adds, before the net; the net's part comes with the units'.
         work.spread_g_log_det(&mut g_slopes);
-        solved.fill(0.0);
-        pull(&solved, &g_slopes, &mut right, &mut g_raw);
-        self.net.backward_input(work, block, lanes, &g_raw, &mut right);
-        flowstill_kernels::elementwise::add(&mut right, &work.gradient);
-        // J is triangular: each pass settles at least one feature more, the last first.
-        g_slopes.fill(0.0);
-        solved.iter_mut().zip(&right).zip(&slope).for_each(|((y, right), slope)| *y = right / slope);
-        for _ in 1..self.channels {
-            pull(&solved, &g_slopes, &mut direct, &mut g_raw);
-            direct.fill(0.0);
-            self.net.backward_input(work, block, lanes, &g_raw, &mut direct);
-            before.copy_from_slice(&solved);
-            let rest = right.iter().zip(&direct).zip(&slope);
-            solved
-                .iter_mut()
-                .zip(rest)
-                .for_each(|(y, ((right, from_others), slope))| *y = (right - from_others) / slope);
-            if solved == before {
-                break;
-            }
-        }
-        // The weights' gradients are those of `forward` at -y.
-        work.spread_g_log_det(&mut g_slopes);
-        before.iter_mut().zip(&solved).for_each(|(to, y)| *to = -y);
-        pull(&before, &g_slopes, &mut direct, &mut g_raw);
-        self.net.backward(work, block, lanes, &g_raw, &mut direct, sums);
-        std::mem::swap(&mut work.gradient, &mut solved);
-        for values in [g_raw, direct, slope, right, solved, before, g_slopes] {
+        let mut zeros = work.take(size);
+        zeros.fill(0.0);
+        self.pull(block, lanes, &zeros, &g_slopes, &mut y, &mut g_raw);
+        flowstill_kernels::elementwise::add(&mut y, &work.gradient);
+        // The units' gradients, of the log-determinant less those of y, are what the weights' are made of.
+        let (kept, _) = self.net.kept(block, lanes);
+        let bent: Vec<&[f32]> = kept.iter().map(|bent| bent.of_slope(self.net.bend())).collect();
+        adjoint.run(Planes {
+            lanes,
+            slope: &slope,
+            steepness: &steepness,
+            bent: &bent,
+            y: &mut y,
+            raw: &mut g_raw,
+            hidden: &mut hidden,
+        });
+        self.net.add_up(work, block, lanes, [&hidden, &g_raw], sums);
+        std::mem::swap(&mut work.gradient, &mut y);
+        for values in [g_raw, steepness, y, slope, hidden, zeros, g_slopes] {
             work.give(values);
         }
     }
@@ -255,3 +249,7 @@ impl Layer for Autoregressive {
         self.net.planes()
     }
 }
+
+#[cfg(test)]
+#[path = "autoregressive_tests.rs"]
+mod tests;

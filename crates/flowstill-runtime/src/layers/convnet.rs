@@ -2,22 +2,25 @@
 
 use super::Purpose;
 use super::affine::add;
+use super::bend::Bend;
 use super::dense::{Dense, add_plane_sums};
+use crate::architecture::Activation;
 use crate::places::{Places, Slots, hull};
 use crate::work::{LANES, Work};
 use flowstill_kernels::dense::End;
 use flowstill_kernels::windows::{WINDOW, gather, scatter};
 use std::ops::Range;
 
-/// `relu((patches W1 + b1) e^s1)`, `relu((h W2 + b2) e^s2)`, `fold(h W3 e^3s3) + b3 e^3s3`.
+/// `act((patches W1 + b1) e^s1)`, `act((h W2 + b2) e^s2)`, `fold(h W3 e^3s3) + b3 e^3s3`.
 ///
-/// A call works in one block: planes of the input, the hidden layers, planes of the raw output. It goes band by band, some samples at a time, so that the wide
-/// planes of a band stay in the cache whatever the tile; the hidden layers lie band by band, both of a band together.
+/// A call works in one block: planes of the input, what the nonlinearities kept, planes of the raw output. It goes band by band, some samples at a time, so that
+/// the wide planes of a band stay in the cache whatever the tile; the hidden layers lie band by band, all that is kept of a band together.
 #[derive(Debug)]
 pub(super) struct ConvNet {
     inputs: usize,
     outputs: usize,
     hidden: Vec<Scaled>,
+    bend: Bend,
     last: Scaled,
 }
 
@@ -130,13 +133,13 @@ impl ConvNet {
     pub(super) fn new(
         path: &str,
         inputs: usize,
-        hidden: Option<usize>,
+        hidden: Option<(usize, Activation)>,
         columns: Vec<usize>,
         places: &Places,
     ) -> Option<Self> {
         let outputs = columns.len();
         let mut layers = Vec::new();
-        if let Some(hidden) = hidden {
+        if let Some((hidden, _)) = hidden {
             let layer = |index: usize, inputs: usize, window: usize| {
                 let path = format!("{path}.hidden.{index}");
                 Scaled::new([&path, "shift"], inputs, [window, 1], (0..hidden).collect(), hidden, 1.0, places)
@@ -146,14 +149,20 @@ impl ConvNet {
         // Planes of the windows: window by window, within it the raw planes in their order.
         let order = (0..WINDOW).flat_map(|window| columns.iter().map(move |column| window * outputs + column));
         let order = order.collect();
-        let inner = hidden.unwrap_or(inputs);
+        let inner = hidden.map_or(inputs, |(hidden, _)| hidden);
+        let bend = Bend(hidden.map_or(Activation::Relu, |(_, activation)| activation));
         let mut last = Scaled::new([&format!("{path}.last"), "bias"], inner, [1, WINDOW], order, outputs, 3.0, places)?;
         last.outputs = outputs;
-        Some(Self { inputs, outputs, hidden: layers, last })
+        Some(Self { inputs, outputs, hidden: layers, bend, last })
     }
 
     pub(super) fn planes(&self) -> usize {
-        self.inputs + self.hidden.iter().map(|layer| layer.outputs).sum::<usize>() + self.outputs
+        self.inputs + self.kept() + self.outputs
+    }
+
+    /// Planes of what the nonlinearities keep.
+    fn kept(&self) -> usize {
+        self.hidden.iter().map(|layer| layer.outputs * self.bend.keeps()).sum()
     }
 
     pub(super) fn load(&mut self, values: &[f32], purpose: Purpose) {
@@ -164,7 +173,7 @@ impl ConvNet {
     /// Samples of a band.
     fn band(&self, work: &Work) -> usize {
         let area = work.positions();
-        let wide = WINDOW * (self.inputs + self.outputs) + self.hidden.iter().map(|layer| layer.outputs).sum::<usize>();
+        let wide = WINDOW * (self.inputs + self.outputs) + self.kept();
         let fitting = (CACHE / (4 * wide)).clamp(64, 512);
         // Bands begin at whole vectors.
         let mut each = (fitting / area).max(1);
@@ -200,11 +209,11 @@ impl ConvNet {
             let n = band.lanes;
             match self.hidden.as_slice() {
                 [first, second] => {
-                    let (h1, h2) = self.hidden_of(&band, hidden);
                     let patches = &mut wide[..WINDOW * self.inputs * n];
                     gather(&input[band.first..], lanes, shape, n, patches);
-                    first.dense.forward(patches, n, false, End::Relu, h1, work.alone);
-                    second.dense.forward(h1, n, false, End::Relu, h2, work.alone);
+                    let room = self.kept_of(&band, hidden);
+                    let (h1, room) = self.bend.layer(&first.dense, patches, n, room, work.alone);
+                    let (h2, _) = self.bend.layer(&second.dense, h1, n, room, work.alone);
                     self.last.dense.forward_plain(h2, n, &mut wide[..WINDOW * self.outputs * n], work.alone);
                 }
                 _ => {
@@ -219,10 +228,9 @@ impl ConvNet {
         work.give(wide);
     }
 
-    /// Both hidden layers of a band.
-    fn hidden_of<'a>(&self, band: &Band, hidden: &'a mut [f32]) -> (&'a mut [f32], &'a mut [f32]) {
-        let [one, two] = [0, 1].map(|layer: usize| self.hidden[layer].outputs);
-        hidden[(one + two) * band.first..][..(one + two) * band.lanes].split_at_mut(one * band.lanes)
+    /// What was kept of a band.
+    fn kept_of<'a>(&self, band: &Band, hidden: &'a mut [f32]) -> &'a mut [f32] {
+        &mut hidden[self.kept() * band.first..][..self.kept() * band.lanes]
     }
 
     pub(super) fn sums(&self) -> usize {
@@ -233,7 +241,7 @@ impl ConvNet {
     pub(super) fn backward(&self, work: &mut Work, block: &mut [f32], g_raw: &[f32], to: &mut [f32], sums: &mut [f32]) {
         let lanes = work.lanes();
         let (input, rest) = block.split_at_mut(self.inputs * lanes);
-        let hidden = &mut rest[..self.hidden.iter().map(|layer| layer.outputs).sum::<usize>() * lanes];
+        let hidden = &mut rest[..self.kept() * lanes];
         let each = self.band(work);
         let widest = self.bands(work, each).map(|band| band.lanes).max().unwrap_or(0);
         let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * widest);
@@ -248,15 +256,18 @@ impl ConvNet {
             let g_wide = &wide[..WINDOW * self.outputs * n];
             match self.hidden.as_slice() {
                 [first, second] => {
-                    let (h1, h2) = self.hidden_of(&band, hidden);
-                    let mut g2 = work.take(h2.len());
-                    self.last.dense.add_up_weights(g_wide, h2, n, last_sums);
-                    self.last.dense.backward(g_wide, n, false, End::Gate(h2), &mut g2);
+                    let [one, two] = [first, second].map(|layer| layer.outputs * n);
+                    let (h1, h2) = self.kept_of(&band, hidden).split_at_mut(self.bend.keeps() * one);
+                    let (h1, _) = self.bend.kept_first(h1, one);
+                    let mut g2 = work.take(two);
+                    let (bent, _) = self.bend.kept_first(h2, two);
+                    self.last.dense.add_up_weights(g_wide, bent.after, n, last_sums);
+                    self.bend.backward(&self.last.dense, g_wide, n, &bent, &mut g2);
                     let (first_sums, second_sums) = hidden_sums.split_at_mut(first.dense.sums());
-                    second.dense.add_up(&g2, h1, n, second_sums);
+                    second.dense.add_up(&g2, h1.after, n, second_sums);
                     // What was kept of the second layer is needed no more: its room takes the gradient of the first.
-                    let g1 = &mut h2[..h1.len()];
-                    second.dense.backward(&g2, n, false, End::Gate(h1), g1);
+                    let g1 = &mut h2[..one];
+                    self.bend.backward(&second.dense, &g2, n, &h1, g1);
                     let patches = &mut wide[..WINDOW * self.inputs * n];
                     gather(&input[band.first..], lanes, shape, n, patches);
                     first.dense.add_up(g1, patches, n, first_sums);

@@ -1,22 +1,24 @@
 //! Move some planes by parameters that a network computes from the others.
 
+use super::board::{Board, blank_moving, blank_staying, restore_staying};
 use super::convnet::ConvNet;
 use super::dense::Dense;
 use super::net::Net;
 use super::univariate::columns;
 use super::{Layer, Purpose};
-use crate::architecture::{Activation, ConditionerConfig, CouplingConfig as Config};
+use crate::architecture::{Activation, ConditionerConfig, CouplingConfig as Config, Mask};
 use crate::places::{Places, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::planes::map::widest;
 use flowstill_kernels::univariate::Map;
 use std::ops::Range;
 
-/// A coupling over channels.
+/// A coupling over channels, or over the positions of a checkerboard: then all channels condition, where positions stay, and all move, where they do not.
 #[derive(Debug)]
 pub(crate) struct Coupling {
     kept: Vec<usize>,
     moved: Vec<usize>,
+    board: Option<Board>,
     context: usize,
     map: Map,
     net: Conditions,
@@ -30,9 +32,11 @@ enum Conditions {
 
 impl Coupling {
     pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
-        if config.mask.is_spatial() {
-            return None;
-        }
+        let board = match config.mask {
+            Mask::CheckerboardEven => Some(Board(0)),
+            Mask::CheckerboardOdd => Some(Board(1)),
+            _ => None,
+        };
         let (kept, moved) = config.mask.halves(config.channels);
         let map = config.transform.kernel();
         let inputs = kept.len() + config.context;
@@ -57,17 +61,15 @@ impl Coupling {
             ConditionerConfig::Residual { hidden, blocks, activation } => {
                 rows(&vec![*hidden; 1 + 2 * blocks], *activation, true)?
             }
-            ConditionerConfig::Conv { hidden, activation: Activation::Relu } => {
-                let net = ConvNet::new(&format!("{path}.conv"), inputs, Some(*hidden), columns, places)?;
-                Conditions::Conv(Box::new(net))
+            ConditionerConfig::Conv { hidden, activation } => {
+                let hidden = Some((*hidden, *activation));
+                Conditions::Conv(Box::new(ConvNet::new(&format!("{path}.conv"), inputs, hidden, columns, places)?))
             }
             ConditionerConfig::ZeroConv => {
-                let net = ConvNet::new(&format!("{path}.conv"), inputs, None, columns, places)?;
-                Conditions::Conv(Box::new(net))
+                Conditions::Conv(Box::new(ConvNet::new(&format!("{path}.conv"), inputs, None, columns, places)?))
             }
-            ConditionerConfig::Conv { .. } => return None,
         };
-        Some(Self { kept, moved, context: config.context, map, net })
+        Some(Self { kept, moved, board, context: config.context, map, net })
     }
 
     fn block(&self) -> usize {
@@ -82,9 +84,12 @@ impl Coupling {
     }
 
     /// Copy the planes that condition, and the context, to where the network reads them; run it; its raw output is the end of `block`.
-    fn condition(&self, work: &mut Work, block: &mut [f32], lanes: usize) {
+    fn condition(&self, work: &mut Work, block: &mut [f32], lanes: usize, stays: Option<&[f32]>) {
         for (to, &from) in block.chunks_exact_mut(lanes).zip(&self.kept) {
             to.copy_from_slice(&work.state[from * lanes..][..lanes]);
+            if let Some(stays) = stays {
+                blank_moving(to, stays);
+            }
         }
         work.spread_context(&mut block[self.kept.len() * lanes..][..self.context * lanes]);
         match &self.net {
@@ -100,41 +105,89 @@ impl Coupling {
 }
 
 impl Coupling {
+    /// Move the planes; what they were before stands at the beginning of what is kept.
+    fn apply(&self, work: &mut Work, tape: &mut Tape, forward: bool) {
+        let lanes = work.lanes();
+        let stays = self.board.map(|board| board.stays(work));
+        let stays = stays.as_deref();
+        let block = tape.push(self.block() * lanes);
+        let (moved, block) = block.split_at_mut(self.moved.len() * lanes);
+        self.condition(work, block, lanes, stays);
+        let mut slopes = work.take(lanes);
+        slopes.fill(0.0);
+        for ((&channel, from), raw) in self.moved.iter().zip(moved.chunks_exact_mut(lanes)).zip(self.raw(block, lanes))
+        {
+            let to = &mut work.state[channel * lanes..][..lanes];
+            from.copy_from_slice(to);
+            match forward {
+                true => widest::forward(self.map, from, raw, to, &mut slopes),
+                false => widest::inverse(self.map, from, raw, to, &mut slopes),
+            }
+            if let Some(stays) = stays {
+                restore_staying(to, from, stays);
+            }
+        }
+        if let Some(stays) = stays {
+            blank_staying(&mut slopes, stays);
+        }
+        work.add_log_det(&slopes);
+        work.give(slopes);
+    }
+
     /// The gradient of `forward`, or of `inverse`, whose moved planes are those of the state then.
     fn back(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32], forward: bool) {
         let (lanes, params) = (work.lanes(), self.map.params());
+        let stays = self.board.map(|board| board.stays(work));
+        let stays = stays.as_deref();
         let block = tape.pop(self.block() * lanes);
         let (moved, block) = block.split_at_mut(self.moved.len() * lanes);
         let mut g_slopes = work.take(lanes);
         work.spread_g_log_det(&mut g_slopes);
         let mut g_raw = work.take(self.moved.len() * params * lanes);
         let mut g_moved = work.take(lanes);
+        // What stays has no part in what the map does, nor in its slope.
+        let mut of_map = work.take(if stays.is_some() { lanes } else { 0 });
+        if let Some(stays) = stays {
+            blank_staying(&mut g_slopes, stays);
+        }
         let from = self.moved.iter().zip(moved.chunks_exact(lanes)).zip(self.raw(block, lanes));
         for (((&channel, x), raw), g_raw) in from.zip(g_raw.chunks_exact_mut(params * lanes)) {
             let own = channel * lanes..(channel + 1) * lanes;
-            let (z, gradient) = (&work.state, &mut work.gradient[own.clone()]);
-            match forward {
-                true => widest::backward(self.map, x, raw, gradient, &g_slopes, &mut g_moved, g_raw),
-                false => {
-                    let z = &z[own];
-                    widest::backward_inverse(self.map, z, raw, gradient, &g_slopes, &mut g_moved, g_raw);
+            let (state, gradient) = (&work.state, &mut work.gradient[own.clone()]);
+            let g_to = match stays {
+                Some(stays) => {
+                    of_map.copy_from_slice(gradient);
+                    blank_staying(&mut of_map, stays);
+                    &of_map
                 }
+                None => &*gradient,
+            };
+            match forward {
+                true => widest::backward(self.map, x, raw, g_to, &g_slopes, &mut g_moved, g_raw),
+                false => widest::backward_inverse(self.map, &state[own], raw, g_to, &g_slopes, &mut g_moved, g_raw),
+            }
+            if let Some(stays) = stays {
+                restore_staying(&mut g_moved, gradient, stays);
             }
             gradient.copy_from_slice(&g_moved);
         }
-        work.give(g_moved);
-        work.give(g_slopes);
         let mut g_input = work.take((self.kept.len() + self.context) * lanes);
         g_input.fill(0.0);
         match &self.net {
             Conditions::Rows(net) => net.backward(work, block, lanes, &g_raw, &mut g_input, sums),
             Conditions::Conv(net) => net.backward(work, block, &g_raw, &mut g_input, sums),
         }
-        for (from, &to) in g_input.chunks_exact(lanes).zip(&self.kept) {
+        let (of_planes, of_context) = g_input.split_at_mut(self.kept.len() * lanes);
+        for (from, &to) in of_planes.chunks_exact_mut(lanes).zip(&self.kept) {
+            if let Some(stays) = stays {
+                blank_moving(from, stays);
+            }
             flowstill_kernels::elementwise::add(&mut work.gradient[to * lanes..][..lanes], from);
         }
-        work.give(g_input);
-        work.give(g_raw);
+        work.add_g_context(of_context);
+        for values in [g_moved, g_slopes, of_map, g_input, g_raw] {
+            work.give(values);
+        }
     }
 }
 
@@ -147,35 +200,11 @@ impl Layer for Coupling {
     }
 
     fn forward(&self, work: &mut Work, tape: &mut Tape) {
-        let lanes = work.lanes();
-        let block = tape.push(self.block() * lanes);
-        let (moved, block) = block.split_at_mut(self.moved.len() * lanes);
-        self.condition(work, block, lanes);
-        let mut slopes = work.take(lanes);
-        slopes.fill(0.0);
-        for ((&channel, x), raw) in self.moved.iter().zip(moved.chunks_exact_mut(lanes)).zip(self.raw(block, lanes)) {
-            let z = &mut work.state[channel * lanes..][..lanes];
-            x.copy_from_slice(z);
-            widest::forward(self.map, x, raw, z, &mut slopes);
-        }
-        work.add_log_det(&slopes);
-        work.give(slopes);
+        self.apply(work, tape, true);
     }
 
     fn inverse(&self, work: &mut Work, tape: &mut Tape) {
-        let lanes = work.lanes();
-        let block = tape.push(self.block() * lanes);
-        let (moved, block) = block.split_at_mut(self.moved.len() * lanes);
-        self.condition(work, block, lanes);
-        let mut slopes = work.take(lanes);
-        slopes.fill(0.0);
-        for ((&channel, z), raw) in self.moved.iter().zip(moved.chunks_exact_mut(lanes)).zip(self.raw(block, lanes)) {
-            let x = &mut work.state[channel * lanes..][..lanes];
-            z.copy_from_slice(x);
-            widest::inverse(self.map, z, raw, x, &mut slopes);
-        }
-        work.add_log_det(&slopes);
-        work.give(slopes);
+        self.apply(work, tape, false);
     }
 
     fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {

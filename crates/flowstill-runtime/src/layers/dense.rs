@@ -3,6 +3,7 @@
 use super::Purpose;
 use super::affine::add;
 use crate::places::{Slots, hull};
+use crate::work::Work;
 use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
 use flowstill_kernels::elementwise::sum;
 use std::ops::Range;
@@ -19,10 +20,12 @@ pub(super) struct Dense {
     /// Where the stored bias begins.
     bias_at: usize,
     limits: Vec<usize>,
-    /// The first inputs, whose gradients nobody wants (conditioning values).
+    /// The first inputs, which have no part in [`Dense::backward`]: conditioning values, seen by all outputs.
     still: usize,
     forward: Packed,
     backward: Packed,
+    /// To those first inputs, for a call that does want theirs.
+    backward_still: Packed,
     bias: Vec<f32>,
 }
 
@@ -40,7 +43,8 @@ impl Dense {
         let forward = Packed::new(outputs, inputs, |n| 0..limits[n]);
         let backward =
             Packed::new(inputs - still, outputs, |k| limits.partition_point(|limit| *limit <= k + still)..outputs);
-        Self { rows, bias: vec![0.0; outputs], columns, bias_at, limits, still, forward, backward }
+        let backward_still = Packed::new(still, outputs, |_| 0..outputs);
+        Self { rows, bias: vec![0.0; outputs], columns, bias_at, limits, still, forward, backward, backward_still }
     }
 
     pub(super) fn inputs(&self) -> usize {
@@ -62,6 +66,7 @@ impl Dense {
         self.forward.fill(weight);
         if purpose.backward {
             self.backward.fill(|k, n| weight(n, k + *still));
+            self.backward_still.fill(|k, n| weight(n, k));
         }
         self.bias.iter_mut().zip(&self.columns).for_each(|(bias, column)| *bias = values[self.bias_at + column]);
     }
@@ -87,6 +92,16 @@ impl Dense {
     pub(super) fn backward(&self, gradient: &[f32], lanes: usize, joins: bool, end: End<'_>, out: &mut [f32]) {
         let start = if joins { Start::Output } else { Start::Zero };
         self.backward.apply(gradient, lanes, start, end, out);
+    }
+
+    /// Add the gradient of the conditioning values that stand still to those of the tile, if anybody wants it.
+    pub(super) fn backward_still(&self, work: &mut Work, gradient: &[f32], lanes: usize) {
+        if self.still > 0 && work.wants_context {
+            let mut planes = work.take(self.still * lanes);
+            self.backward_still.apply(gradient, lanes, Start::Zero, End::Plain, &mut planes);
+            work.add_g_context(&planes);
+            work.give(planes);
+        }
     }
 
     /// Values of the sums: weights, `[inputs, outputs]`, then biases.

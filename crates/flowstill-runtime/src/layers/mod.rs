@@ -2,9 +2,13 @@
 
 mod affine;
 mod autoregressive;
+mod bend;
+mod board;
 mod convnet;
 mod coupling;
 mod dense;
+mod elementwise;
+mod inverted;
 mod linear;
 mod net;
 mod permute;
@@ -15,6 +19,8 @@ mod univariate;
 pub(crate) use affine::{Affine, BatchNorm};
 pub(crate) use autoregressive::Autoregressive;
 pub(crate) use coupling::Coupling;
+pub(crate) use elementwise::Elementwise;
+pub(crate) use inverted::Inverted;
 pub(crate) use linear::Linear;
 pub(crate) use permute::Permute;
 pub(crate) use split::Split;

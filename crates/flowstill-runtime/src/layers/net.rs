@@ -1,28 +1,28 @@
 //! Run a perceptron, plain or of residual blocks, masked or not, over planes.
 
 use super::Purpose;
+use super::bend::{Bend, Bent};
 use super::dense::Dense;
 use crate::architecture::Activation;
 use crate::places::{Slots, hull};
 use crate::work::Work;
 use flowstill_kernels::dense::End;
-use flowstill_kernels::{activations, elementwise};
+use flowstill_kernels::elementwise;
 use std::ops::Range;
 
 /// Layers with a nonlinearity between them.
 ///
-/// A call works in one block of planes: the input; for a residual net the stream; what each nonlinearity gave; for silu also what it was given; at
-/// the end the raw output.
+/// A call works in one block of planes: the input; for a residual net the stream; what each nonlinearity kept; at the end the raw output.
 #[derive(Debug)]
 pub(super) struct Net {
     layers: Vec<Dense>,
-    activation: Activation,
+    bend: Bend,
     residual: bool,
 }
 
 impl Net {
     pub(super) fn new(layers: Vec<Dense>, activation: Activation, residual: bool) -> Self {
-        Self { layers, activation, residual }
+        Self { layers, bend: Bend(activation), residual }
     }
 
     pub(super) fn inputs(&self) -> usize {
@@ -40,7 +40,7 @@ impl Net {
     /// Planes of the block.
     pub(super) fn planes(&self) -> usize {
         let hidden = &self.layers[..self.layers.len() - 1];
-        let bent = |layer: &Dense| layer.outputs() * if self.activation == Activation::Silu { 2 } else { 1 };
+        let bent = |layer: &Dense| layer.outputs() * self.bend.keeps();
         let bends: usize = match self.residual {
             // The first layer makes the stream; two layers of a block are each preceded by a nonlinearity.
             true => hidden.first().map_or(0, Dense::outputs) + hidden.iter().skip(1).map(bent).sum::<usize>(),
@@ -57,73 +57,18 @@ impl Net {
             let (stream, mut rest) = rest.split_at_mut(first.outputs() * lanes);
             first.forward(done, lanes, false, End::Plain, stream, false);
             for pair in inner.chunks_exact(2) {
-                let (outer, tail) = self.bend(stream, lanes, rest);
-                let (bent, tail) = self.layer_and_bend(&pair[0], outer, lanes, tail);
+                let (outer, tail) = self.bend.apply(stream, rest);
+                let (bent, tail) = self.bend.layer(&pair[0], outer, lanes, tail, false);
                 pair[1].forward(bent, lanes, true, End::Plain, stream, false);
                 rest = tail;
             }
             return last.forward(stream, lanes, false, End::Plain, rest, false);
         }
         for layer in hidden {
-            let (bent, tail) = self.layer_and_bend(layer, done, lanes, rest);
+            let (bent, tail) = self.bend.layer(layer, done, lanes, rest, false);
             (done, rest) = (bent, tail);
         }
         last.forward(done, lanes, false, End::Plain, rest, false);
-    }
-
-    /// A layer and the nonlinearity; what that gave, and the room behind.
-    fn layer_and_bend<'a>(
-        &self,
-        layer: &Dense,
-        input: &[f32],
-        lanes: usize,
-        room: &'a mut [f32],
-    ) -> (&'a mut [f32], &'a mut [f32]) {
-        let size = layer.outputs() * lanes;
-        match self.activation {
-            Activation::Relu => {
-                let (bent, rest) = room.split_at_mut(size);
-                layer.forward(input, lanes, false, End::Relu, bent, false);
-                (bent, rest)
-            }
-            Activation::Tanh => {
-                let (bent, rest) = room.split_at_mut(size);
-                layer.forward(input, lanes, false, End::Plain, bent, false);
-                activations::tanh_of(bent);
-                (bent, rest)
-            }
-            Activation::Silu => {
-                let (before, rest) = room.split_at_mut(size);
-                let (bent, rest) = rest.split_at_mut(size);
-                layer.forward(input, lanes, false, End::Plain, before, false);
-                bent.copy_from_slice(before);
-                activations::silu(bent);
-                (bent, rest)
-            }
-        }
-    }
-
-    /// The nonlinearity alone.
-    fn bend<'a>(&self, input: &[f32], _lanes: usize, room: &'a mut [f32]) -> (&'a mut [f32], &'a mut [f32]) {
-        match self.activation {
-            Activation::Silu => {
-                let (before, rest) = room.split_at_mut(input.len());
-                let (bent, rest) = rest.split_at_mut(input.len());
-                before.copy_from_slice(input);
-                bent.copy_from_slice(input);
-                activations::silu(bent);
-                (bent, rest)
-            }
-            Activation::Relu | Activation::Tanh => {
-                let (bent, rest) = room.split_at_mut(input.len());
-                bent.copy_from_slice(input);
-                match self.activation {
-                    Activation::Relu => activations::relu(bent),
-                    _ => activations::tanh_of(bent),
-                }
-                (bent, rest)
-            }
-        }
     }
 
     /// Values of the sums.
@@ -131,8 +76,8 @@ impl Net {
         self.layers.iter().map(Dense::sums).sum()
     }
 
-    /// From the gradient of the raw output to that of the input (without the conditioning values), added to `to`, and those of the weights; the block is as
-    /// `forward` left it.
+    /// From the gradient of the raw output to that of the input (without the conditioning values that have none), added to `to`, and those of the weights;
+    /// the block is as `forward` left it. Conditioning values that stand still get theirs in `work`, if that is wanted.
     pub(super) fn backward(
         &self,
         work: &mut Work,
@@ -146,6 +91,7 @@ impl Net {
     }
 
     /// The same without the weights.
+    #[cfg(test)]
     pub(super) fn backward_input(&self, work: &mut Work, block: &[f32], lanes: usize, raw: &[f32], to: &mut [f32]) {
         self.pull_back(work, block, lanes, raw, to, None);
     }
@@ -166,6 +112,7 @@ impl Net {
         let last_sums = sums.split_off(last);
         if hidden.is_empty() {
             last_sums.add_up(last, raw, input, lanes);
+            last.backward_still(work, raw, lanes);
             return last.backward(raw, lanes, true, End::Plain, to);
         }
         let width = |layer: &Dense| layer.outputs() * lanes;
@@ -178,15 +125,15 @@ impl Net {
             let mut within = work.take(width(first));
             for pair in inner.chunks_exact(2).rev() {
                 let (outer, bent);
-                (body, bent) = self.split_bend(body, width(&pair[0]));
-                (body, outer) = self.split_bend(body, width(first));
+                (body, bent) = self.bend.kept_last(body, width(&pair[0]));
+                (body, outer) = self.bend.kept_last(body, width(first));
                 sums.split_off(&pair[1]).add_up(&pair[1], &gradient, bent.after, lanes);
                 pair[1].backward(&gradient, lanes, false, End::Plain, &mut within);
-                self.unbend(&bent, &mut within);
+                self.bend.unbend(&bent, &mut within);
                 sums.split_off(&pair[0]).add_up(&pair[0], &within, outer.after, lanes);
                 let mut back = work.take(gradient.len());
                 pair[0].backward(&within, lanes, false, End::Plain, &mut back);
-                self.unbend(&outer, &mut back);
+                self.bend.unbend(&outer, &mut back);
                 elementwise::add(&mut gradient, &back);
                 work.give(back);
             }
@@ -196,63 +143,83 @@ impl Net {
         } else {
             let mut body = body;
             let mut bent;
-            (body, bent) = self.split_bend(body, gradient.len());
+            (body, bent) = self.bend.kept_last(body, gradient.len());
             last_sums.add_up(last, raw, bent.after, lanes);
-            self.backward_and_unbend(last, raw, lanes, &bent, &mut gradient);
+            self.bend.backward(last, raw, lanes, &bent, &mut gradient);
             for layer in hidden.iter().rev() {
                 let own = sums.split_off(layer);
                 if body.is_empty() {
                     own.add_up(layer, &gradient, input, lanes);
                     layer.backward(&gradient, lanes, true, End::Plain, to);
                 } else {
-                    (body, bent) = self.split_bend(body, layer.inputs() * lanes);
+                    (body, bent) = self.bend.kept_last(body, layer.inputs() * lanes);
                     own.add_up(layer, &gradient, bent.after, lanes);
                     let mut before = work.take(layer.inputs() * lanes);
-                    self.backward_and_unbend(layer, &gradient, lanes, &bent, &mut before);
+                    self.bend.backward(layer, &gradient, lanes, &bent, &mut before);
                     std::mem::swap(&mut gradient, &mut before);
                     work.give(before);
                 }
             }
         }
+        hidden[0].backward_still(work, &gradient, lanes);
         work.give(gradient);
     }
 
-    /// The end of what the block holds, as one nonlinearity left it.
-    fn split_bend<'a>(&self, body: &'a [f32], size: usize) -> (&'a [f32], Bent<'a>) {
-        let (body, after) = body.split_at(body.len() - size);
-        match self.activation {
-            Activation::Silu => {
-                let (body, before) = body.split_at(body.len() - size);
-                (body, Bent { before, after })
+    /// What every nonlinearity kept, in order, and the stream of a residual net.
+    pub(super) fn kept<'a>(&self, block: &'a [f32], lanes: usize) -> (Vec<Bent<'a>>, &'a [f32]) {
+        let hidden = &self.layers[..self.layers.len() - 1];
+        let (stream, skipped) = match (self.residual, hidden.first()) {
+            (true, Some(first)) => (first.outputs() * lanes, 1),
+            _ => (0, 0),
+        };
+        let (stream, mut rest) = block[self.inputs() * lanes..].split_at(stream);
+        let bents = hidden.iter().skip(skipped).map(|layer| {
+            let bent;
+            (bent, rest) = self.bend.kept_first(rest, layer.outputs() * lanes);
+            bent
+        });
+        (bents.collect(), stream)
+    }
+
+    pub(super) fn bend(&self) -> Bend {
+        self.bend
+    }
+
+    /// Add up the gradients of the weights where those of what every layer gives are known: `hidden`, layer by layer, and `raw`.
+    pub(super) fn add_up(
+        &self,
+        work: &mut Work,
+        block: &[f32],
+        lanes: usize,
+        [hidden, raw]: [&[f32]; 2],
+        mut sums: &mut [f32],
+    ) {
+        let (bents, stream) = self.kept(block, lanes);
+        let (input, last) = (&block[..self.inputs() * lanes], self.layers.len() - 1);
+        let mut rest = hidden;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let gradient;
+            (gradient, rest) = if index == last { (raw, rest) } else { rest.split_at(layer.outputs() * lanes) };
+            let from = match index {
+                0 => input,
+                _ if index == last && self.residual => stream,
+                _ => bents[index - 1].after,
+            };
+            let (own, others) = sums.split_at_mut(layer.sums());
+            layer.add_up(gradient, from, lanes, own);
+            sums = others;
+            if index == 0 {
+                layer.backward_still(work, gradient, lanes);
             }
-            Activation::Relu | Activation::Tanh => (body, Bent { before: after, after }),
         }
     }
 
-    fn backward_and_unbend(&self, layer: &Dense, gradient: &[f32], lanes: usize, bent: &Bent<'_>, out: &mut [f32]) {
-        match self.activation {
-            Activation::Relu => layer.backward(gradient, lanes, false, End::Gate(bent.after), out),
-            Activation::Tanh | Activation::Silu => {
-                layer.backward(gradient, lanes, false, End::Plain, out);
-                self.unbend(bent, out);
-            }
-        }
-    }
-
-    /// Multiply with the slope of the nonlinearity.
-    fn unbend(&self, bent: &Bent<'_>, gradient: &mut [f32]) {
-        match self.activation {
-            Activation::Relu => activations::relu_back(gradient, bent.after),
-            Activation::Tanh => activations::tanh_back(gradient, bent.after),
-            Activation::Silu => activations::silu_back(gradient, bent.before),
-        }
-    }
-
-    /// Add the sums to the gradient of the stored weights.
+    /// Where the stored weights lie.
     pub(super) fn home(&self) -> Range<usize> {
         hull(self.layers.iter().map(Dense::home))
     }
 
+    /// Add the sums to the gradient of the stored weights.
     pub(super) fn finish(&self, mut sums: &[f32], gradient: &mut Slots<'_>) {
         for layer in &self.layers {
             let (own, rest) = sums.split_at(layer.sums());
@@ -280,10 +247,4 @@ impl<'a> Sums<'a> {
             layer.add_up(gradient, input, lanes, sums);
         }
     }
-}
-
-/// What a nonlinearity was given and what it made of it.
-struct Bent<'a> {
-    before: &'a [f32],
-    after: &'a [f32],
 }

@@ -95,6 +95,7 @@ impl Split {
         g_input.fill(0.0);
         net.backward(work, block, &g_raw, &mut g_input, sums);
         let size = self.kept * lanes;
+        work.add_g_context(&g_input[size..]);
         flowstill_kernels::elementwise::add(&mut work.gradient[..size], &g_input[..size]);
         for values in [g_x, g_raw, g_slopes, g_input] {
             work.give(values);

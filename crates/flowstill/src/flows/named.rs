@@ -107,7 +107,7 @@ impl FlowConfig {
 }
 
 /// The flow with a base that depends on the context, if that is wished.
-pub(super) fn with_base(architecture: Architecture, conditional: bool) -> Result<Architecture> {
+pub(super) fn with_base(architecture: Architecture, conditional: bool) -> crate::Result<Architecture> {
     if conditional { architecture.with_conditional_base() } else { Ok(architecture) }
 }
 

@@ -4,11 +4,10 @@
 
 use super::custom::{supports, with_pullback};
 use super::host::{Host, from_host};
-use crate::flows::Architecture;
-use crate::flows::{Flow, Memory};
+use crate::flows::{Architecture, Flow, Memory};
 use crate::param::{Param, Parameters, Role};
 use burn::tensor::Tensor;
-use flowstill_runtime::{Encoded, Gradients, Places, Program, Purpose, Source};
+use flowstill_runtime::{Encoded, Gradients, InverseGradients, Places, Program, Purpose, Source};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -140,18 +139,16 @@ pub(crate) fn forward(
     marks: &[usize],
 ) -> Option<(Vec<Tensor<4>>, Tensor<1>, Vec<Tensor<4>>)> {
     let batch = x.dims()[0];
-    if batch == 0 || context.is_some_and(Tensor::is_tracked) {
+    if batch == 0 {
         return None;
     }
     let data = Host::read(x.clone())?;
-    let context = match context {
-        Some(context) => Host::read(context.clone())?.values().to_vec(),
-        None => Vec::new(),
-    };
+    let conditions = Conditions::read(context)?;
+    let (context, of_context) = (conditions.values, conditions.tracked.is_some());
     let params = flow.params();
-    let taped = x.is_autodiff() || params.iter().any(|(_, param)| param.flat().is_autodiff());
+    let taped = x.is_autodiff() || conditions.taped || params.iter().any(|(_, param)| param.flat().is_autodiff());
     let of_weights = params.iter().any(|(_, param)| param.is_trainable() && param.flat().is_tracked());
-    let tracked = x.is_tracked() || of_weights;
+    let tracked = x.is_tracked() || of_weights || of_context;
     let purpose = Purpose { forward: true, backward: tracked, inverse: tracked && flow.memory() == Memory::Invert };
     if !tracked {
         let lease = flow.loaded().get(flow, programs, purpose)?;
@@ -161,7 +158,8 @@ pub(crate) fn forward(
         let log_det = if taped { log_det.autodiff() } else { log_det };
         return Some((levels.into_iter().map(on).collect(), log_det, marked.into_iter().map(on).collect()));
     }
-    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(flow, &params)];
+    let inputs = [on_tape(flat(x)), weights(flow, &params)];
+    let inputs = beside(inputs, conditions.tracked);
     if !inputs.iter().all(supports) {
         return None;
     }
@@ -221,12 +219,13 @@ pub(crate) fn forward(
                 // A second way back over the same node: the data are still there.
                 (None, Memory::Store) => Source::Data(data.values()),
             };
-            program.backward(&lease.values, &context, &marks, source, &of_output)
+            program.backward(&lease.values, &context, &marks, source, &of_output, of_context)
         };
-        let mut values = gradients.values;
+        let Gradients { mut x, mut values, context } = gradients;
+        x.extend_from_slice(&context);
         values.truncate(trainable);
-        let count = gradients.x.len();
-        [from_host(gradients.x, [count]), from_host(values, [trainable])]
+        let count = x.len();
+        [from_host(x, [count]), from_host(values, [trainable])]
     };
     let length = output.len();
     let output = with_pullback(inputs, from_host(output, [length]), pullback);
@@ -252,21 +251,21 @@ pub(crate) fn log_prob(
     let batch = x.dims()[0];
     let params = flow.params();
     let of_weights = params.iter().any(|(_, param)| param.is_trainable() && param.flat().is_tracked());
-    if batch == 0 || !of_weights || context.is_some_and(Tensor::is_tracked) {
+    if batch == 0 || !of_weights {
         return None;
     }
     let data = Host::read(x.clone())?;
-    let context = match context {
-        Some(context) => Host::read(context.clone())?.values().to_vec(),
-        None => Vec::new(),
-    };
-    let inputs = [on_tape(x.clone().reshape([x.dims().iter().product::<usize>()])), weights(flow, &params)];
+    let conditions = Conditions::read(context)?;
+    let (context, of_context) = (conditions.values, conditions.tracked.is_some());
+    let inputs = [on_tape(flat(x)), weights(flow, &params)];
+    let inputs = beside(inputs, conditions.tracked);
     if !inputs.iter().all(supports) {
         return None;
     }
     let lease = programs.lease(flow, Purpose { forward: true, backward: true, inverse: false })?;
     let trainable = programs.plan()?.trainable;
-    let (log_prob, gradients) = lease.program().log_prob_with_gradients(&lease.values, data.values(), &context);
+    let (log_prob, gradients) =
+        lease.program().log_prob_with_gradients(&lease.values, data.values(), &context, of_context);
     // For the first way back, which scales them where they lie.
     let ready = Mutex::new(Some(gradients));
     let pullback = move |gradient: Tensor<1>| {
@@ -274,32 +273,62 @@ pub(crate) fn log_prob(
         let of_each = gradient.values();
         let first = of_each[0];
         let ready = ready.lock().ok().and_then(|mut ready| ready.take());
-        let [of_x, of_values] = if let Some(ready) = ready.filter(|_| of_each.iter().all(|g| *g == first)) {
-            let Gradients { mut x, mut values } = ready;
-            values.truncate(trainable);
-            for part in [&mut x, &mut values] {
-                part.par_chunks_mut(1 << 16).for_each(|part| part.iter_mut().for_each(|value| *value *= first));
-            }
-            [x, values]
-        } else {
-            let program = lease.program();
-            let mut of_output = program.forward(data.values(), &context, &[]);
-            for latents in &mut of_output.latents {
-                let own = latents.len() / of_each.len();
-                for (row, g) in latents.chunks_exact_mut(own).zip(of_each) {
-                    row.iter_mut().for_each(|z| *z = if z.abs() > 1e15 { 0.0 } else { -*z * g });
+        let Gradients { x: mut of_x, values: mut of_values, context: of_rows } =
+            if let Some(mut ready) = ready.filter(|_| of_each.iter().all(|g| *g == first)) {
+                ready.values.truncate(trainable);
+                for part in [&mut ready.x, &mut ready.values, &mut ready.context] {
+                    part.par_chunks_mut(1 << 16).for_each(|part| part.iter_mut().for_each(|value| *value *= first));
                 }
-            }
-            of_output.log_det.copy_from_slice(of_each);
-            let source = Source::Data(data.values());
-            let Gradients { x, mut values } = program.backward(&lease.values, &context, &[], source, &of_output);
-            values.truncate(trainable);
-            [x, values]
-        };
+                ready
+            } else {
+                let program = lease.program();
+                let mut of_output = program.forward(data.values(), &context, &[]);
+                for latents in &mut of_output.latents {
+                    let own = latents.len() / of_each.len();
+                    for (row, g) in latents.chunks_exact_mut(own).zip(of_each) {
+                        row.iter_mut().for_each(|z| *z = if z.abs() > 1e15 { 0.0 } else { -*z * g });
+                    }
+                }
+                of_output.log_det.copy_from_slice(of_each);
+                let source = Source::Data(data.values());
+                program.backward(&lease.values, &context, &[], source, &of_output, of_context)
+            };
+        of_x.extend_from_slice(&of_rows);
+        of_values.truncate(trainable);
         let count = of_x.len();
         [from_host(of_x, [count]), from_host(of_values, [trainable])]
     };
     Some(with_pullback(inputs, from_host(log_prob, [batch]), pullback))
+}
+
+/// The conditioning values of a batch, and the tensor if its gradient is asked for.
+struct Conditions {
+    values: Vec<f32>,
+    tracked: Option<Tensor<1>>,
+    taped: bool,
+}
+
+impl Conditions {
+    fn read(context: Option<&Tensor<2>>) -> Option<Self> {
+        let Some(context) = context else {
+            return Some(Self { values: Vec::new(), tracked: None, taped: false });
+        };
+        let [rows, width] = context.dims();
+        let tracked = context.is_tracked().then(|| context.clone().reshape([rows * width]));
+        Some(Self { values: Host::read(context.clone())?.values().to_vec(), tracked, taped: context.is_autodiff() })
+    }
+}
+
+/// The first input of a node with the conditioning values behind it, if they have a gradient.
+fn beside([first, weights]: [Tensor<1>; 2], context: Option<Tensor<1>>) -> [Tensor<1>; 2] {
+    match context {
+        Some(context) => [Tensor::cat(vec![first, context], 0), weights],
+        None => [first, weights],
+    }
+}
+
+fn flat(tensor: &Tensor<4>) -> Tensor<1> {
+    tensor.clone().reshape([tensor.dims().iter().product::<usize>()])
 }
 
 fn on_tape(tensor: Tensor<1>) -> Tensor<1> {
@@ -336,19 +365,18 @@ pub(crate) fn inverse(
     context: Option<&Tensor<2>>,
 ) -> Option<(Tensor<4>, Tensor<1>)> {
     let batch = latents.first()?.dims()[0];
-    if batch == 0 || context.is_some_and(Tensor::is_tracked) {
+    if batch == 0 {
         return None;
     }
     let levels: Option<Vec<Host>> = latents.iter().map(|level| Host::read(level.clone())).collect();
     let levels = levels?;
-    let context = match context {
-        Some(context) => Host::read(context.clone())?.values().to_vec(),
-        None => Vec::new(),
-    };
+    let conditions = Conditions::read(context)?;
+    let (context, of_context) = (conditions.values, conditions.tracked.is_some());
     let params = flow.params();
-    let taped = latents.iter().any(Tensor::is_autodiff) || params.iter().any(|(_, param)| param.flat().is_autodiff());
+    let taped = latents.iter().any(Tensor::is_autodiff) || conditions.taped;
+    let taped = taped || params.iter().any(|(_, param)| param.flat().is_autodiff());
     let of_weights = params.iter().any(|(_, param)| param.is_trainable() && param.flat().is_tracked());
-    let tracked = of_weights || latents.iter().any(Tensor::is_tracked);
+    let tracked = of_weights || of_context || latents.iter().any(Tensor::is_tracked);
     let purpose = Purpose { forward: true, backward: tracked, inverse: true };
     let event = |program: &Program| {
         let [h, w, c] = program.event();
@@ -361,9 +389,8 @@ pub(crate) fn inverse(
         let (x, log_det) = (from_host(x, event(lease.program())), from_host(log_det, [batch]));
         return Some(if taped { (x.autodiff(), log_det.autodiff()) } else { (x, log_det) });
     }
-    let flat = |level: &Tensor<4>| level.clone().reshape([level.dims().iter().product::<usize>()]);
     let joined = Tensor::cat(latents.iter().map(|level| on_tape(flat(level))).collect(), 0);
-    let inputs = [joined, weights(flow, &params)];
+    let inputs = beside([joined, weights(flow, &params)], conditions.tracked);
     if !inputs.iter().all(supports) {
         return None;
     }
@@ -378,10 +405,14 @@ pub(crate) fn inverse(
     let pullback = move |gradient: Tensor<1>| {
         let gradient = Host::read(gradient).expect("a gradient has the type and the device of its value");
         let (of_x, of_log_det) = gradient.values().split_at(count);
-        let (of_latents, mut of_values) =
-            lease.program().backward_inverse(&lease.values, &context, &x, of_x, of_log_det);
-        of_values.truncate(trainable);
-        [from_host(of_latents.concat(), [count]), from_host(of_values, [trainable])]
+        let program = lease.program();
+        let InverseGradients { mut latents, mut values, context } =
+            program.backward_inverse(&lease.values, &context, &x, of_x, of_log_det, of_context);
+        latents.push(context);
+        values.truncate(trainable);
+        let of_inputs = latents.concat();
+        let length = of_inputs.len();
+        [from_host(of_inputs, [length]), from_host(values, [trainable])]
     };
     let both = with_pullback(inputs, from_host(output, [count + batch]), pullback);
     Some((both.clone().narrow(0, 0, count).reshape(shape), both.narrow(0, count, batch)))
