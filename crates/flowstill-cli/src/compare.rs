@@ -11,6 +11,7 @@ use crate::report::{Comparison, Failed, Row, summarise};
 use crate::{out, pictures, resolved, table, tables};
 use flowstill::file::{self, write_atomically};
 use flowstill::model::Model;
+use flowstill::train::Dataset as _;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,9 @@
 //! Bring a prepared table to the shapes that the library trains on.
 
 use crate::failure::{Failure, Outcome};
-use flowstill::file::SplitFacts;
-use flowstill::model::Standardization;
+use flowstill::model::{SplitFacts, Standardization};
 use flowstill::pictures::{Dequantization, PictureScaling};
-use flowstill::train::{Examples, Rows, TrainingData};
+use flowstill::train::{Dataset as _, Examples, Rows, TrainingData};
 use flowstill_data::{DataConfig, Dataset, Matrix};
 
 /// What is known of a set of pictures.
@@ -149,7 +148,7 @@ impl Prepared {
 
     /// A number that changes whenever any row does.
     pub fn fingerprint(&self) -> String {
-        let parts = [&self.training.train, &self.training.validation, &self.test].map(Examples::fingerprint);
+        let parts = [&self.training.train, &self.training.validation, &self.test].map(|part| part.fingerprint());
         format!("{:016x}-{:016x}-{:016x}", parts[0], parts[1], parts[2])
     }
 }

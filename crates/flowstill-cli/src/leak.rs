@@ -4,7 +4,7 @@ use crate::args::Split;
 use crate::convert::Prepared;
 use crate::failure::{Failure, Outcome};
 use crate::out;
-use flowstill::file::{SplitFacts, TrainingFacts};
+use flowstill::model::{SplitFacts, TrainingFacts};
 use std::path::Path;
 
 /// How the remedy is typed.

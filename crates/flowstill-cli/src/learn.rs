@@ -10,9 +10,9 @@ use crate::progress::Progress;
 use crate::report::{Report, Row};
 use crate::{describe, interrupt, pictures};
 use flowstill::distill::{DistillConfig, Distillation, SharedNoise, prepare_student};
-use flowstill::file::{self, TrainingFacts};
+use flowstill::file;
 use flowstill::flows::Flow;
-use flowstill::model::Model;
+use flowstill::model::{Model, TrainingFacts};
 use flowstill::pictures::{Dequantization, VariationalDequantizer};
 use flowstill::train::{NegativeLogLikelihood, Objective, RunFolder, VariationalNll, train};
 use std::cell::OnceCell;
@@ -84,6 +84,33 @@ fn dequantizer(plan: &ModelPlan, data: &Prepared) -> Outcome<Option<VariationalD
     Ok(Some(VariationalDequantizer::new(config, pictures.event, plan.train.seed, &device)?))
 }
 
+/// What a model learns from.
+enum Lesson {
+    Data(NegativeLogLikelihood),
+    /// Data, with a dequantiser that learns beside the flow.
+    Noise(VariationalNll),
+    Teacher(Box<Distillation>),
+}
+
+impl Lesson {
+    fn objective(&mut self) -> &mut dyn Objective {
+        match self {
+            Self::Data(objective) => objective,
+            Self::Noise(objective) => objective,
+            Self::Teacher(objective) => objective.as_mut(),
+        }
+    }
+
+    /// What draws the finished model's noise.
+    fn dequantizer(self) -> Option<VariationalDequantizer> {
+        match self {
+            Self::Data(_) => None,
+            Self::Noise(objective) => Some(objective.finish()),
+            Self::Teacher(objective) => objective.dequantizer().cloned(),
+        }
+    }
+}
+
 /// A student that is to see its teacher's noise does.
 fn with_noise(made: Distillation, config: &DistillConfig, teacher: &Model) -> Outcome<Distillation> {
     match (config.dequantization, &teacher.dequantizer) {
@@ -131,24 +158,24 @@ impl Workshop<'_> {
         let mut progress = Progress::new(label, self.quiet).of_pictures(self.data.pictures.is_some());
         let teacher_flow = teacher.map(|model| &model.flow);
         let (flow, mut notes) = build(plan, self.data, teacher_flow)?;
-        let mut objective: Box<dyn Objective> = match (&plan.distill, teacher) {
+        let mut lesson = match (&plan.distill, teacher) {
             (Some(config), Some(teacher)) => {
                 let made = Distillation::new(&teacher.flow, &flow, config, plan.train.seed, plan.train.batch)?;
                 let made = with_noise(made, config, teacher)?;
                 notes.extend(made.notes().iter().cloned());
-                Box::new(made)
+                Lesson::Teacher(Box::new(made))
             }
             (Some(_), None) => {
                 return Err(Failure::run(format!("{label}: distillation without a teacher; report this bug")));
             }
             (None, _) => match dequantizer(plan, self.data)? {
-                Some(dequantizer) => Box::new(VariationalNll::new(dequantizer)),
-                None => Box::new(NegativeLogLikelihood),
+                Some(dequantizer) => Lesson::Noise(VariationalNll::new(dequantizer)),
+                None => Lesson::Data(NegativeLogLikelihood),
             },
         };
         notes.iter().for_each(|note| progress.say(&format!("{label}: {note}")));
         let mut events = |event: &_| progress.event(event);
-        let trained = train(flow, objective.as_mut(), &self.data.training, &plan.train, Some(&run), &mut events);
+        let trained = train(flow, lesson.objective(), &self.data.training, &plan.train, Some(&run), &mut events);
         progress.finish();
         let trained = trained?;
         let facts = TrainingFacts {
@@ -159,16 +186,16 @@ impl Workshop<'_> {
             context_columns: self.data.context_names.clone(),
             seed: plan.train.seed,
             steps: trained.report.steps,
-            validation_nll: trained.report.best.map(|best| best.nll),
+            validation_nll: trained.report.best.map(|best| best.value),
             skipped: trained.report.skipped,
             split: Some(self.data.split.clone()),
             ..TrainingFacts::default()
         };
         let model = Model {
-            flow: trained.flow,
+            flow: trained.model,
             standardization: self.data.standardization.clone(),
             pictures: self.data.pictures.as_ref().map(|pictures| pictures.scaling),
-            dequantizer: trained.dequantizer,
+            dequantizer: lesson.dequantizer(),
             facts,
         };
         file::save(&model, &run.flow())?;

@@ -3,8 +3,7 @@
 use crate::convert::{PictureFacts, Prepared};
 use crate::failure::{Failure, Outcome};
 use crate::tables;
-use flowstill::file::SplitFacts;
-use flowstill::model::{Model, Standardization};
+use flowstill::model::{Model, SplitFacts, Standardization};
 use flowstill::pictures::{Dequantization, PictureScaling, Pictures, Range};
 use flowstill::train::TrainingData;
 use flowstill_data::{Channels, DataError, PictureConfig, PictureSet, PictureSetName, load_pictures};

@@ -8,7 +8,7 @@ use crate::report::Comparison;
 use crate::sheets;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
-use flowstill::train::RunFolder;
+use flowstill::train::{Dataset as _, RunFolder};
 use flowstill_metrics::MetricError;
 use flowstill_metrics::pictures::{Role, Sample, Series, bars_with_errors, curves, pairwise};
 use serde_json::Value;

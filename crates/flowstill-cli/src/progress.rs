@@ -51,7 +51,7 @@ impl Progress {
             Event::Started { step, total, parameters } => self.start(*step, *total, *parameters),
             Event::Step { step, total, loss } => self.step(*step, *total, *loss),
             Event::Validated(validation) => {
-                self.validation = Some(validation.nll);
+                self.validation = Some(validation.value);
                 if self.bar.is_none() && self.last_line.elapsed() >= PAUSE {
                     self.line(validation.step, None);
                 }

@@ -5,6 +5,7 @@ use crate::args::Data;
 use crate::failure::{Failure, Outcome};
 use crate::picture_data::picture_config;
 use crate::{convert, out, suggest, tables};
+use flowstill::train::Dataset as _;
 use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
 use flowstill_metrics::{Align, text_table};
 use serde_json::json;

@@ -5,8 +5,8 @@ use crate::failure::Outcome;
 use crate::picture_data::{class_names, is_picture_set, shown_shape};
 use crate::{device, out};
 use flowstill::Parameters;
-use flowstill::file::{self, FORMAT_VERSION, SplitFacts};
-use flowstill::model::Model;
+use flowstill::file::{self, FORMAT_VERSION};
+use flowstill::model::{Model, SplitFacts};
 use flowstill::pictures::{PictureScaling, Range};
 use serde_json::json;
 

@@ -62,6 +62,16 @@ pub enum BijectorConfig {
         /// The parts, data side first.
         steps: Vec<BijectorConfig>,
     },
+    /// A layer of the user's own, known by its name and shape alone: only the program that has it can make it, so no file holds one.
+    #[serde(skip)]
+    Own {
+        /// [`Bijector::name`].
+        name: String,
+        /// Height, width and channels before it.
+        input: [usize; 3],
+        /// Height, width and channels after it.
+        output: [usize; 3],
+    },
 }
 
 impl BijectorConfig {
@@ -80,7 +90,7 @@ impl BijectorConfig {
             Self::ActNorm { channels } | Self::Affine { channels } | Self::BatchNorm { channels } => Some(*channels),
             Self::Linear { channels } | Self::LuLinear { channels } => Some(*channels),
             Self::Permute { indices } => Some(indices.len()),
-            Self::Elementwise { .. } | Self::Squeeze => None,
+            Self::Elementwise { .. } | Self::Squeeze | Self::Own { .. } => None,
             Self::Coupling(config) => Some(config.channels),
             Self::MaskedAutoregressive(config) => Some(config.channels),
             Self::Inverted { inner } => inner.channels(),
@@ -107,6 +117,8 @@ impl BijectorConfig {
                 Self::Inverted { inner } => inner.output_event(event, context),
                 inner => inner.output_event(event, context),
             },
+            Self::Own { input, output, .. } if *input == event => Ok(*output),
+            Self::Own { input, .. } => wrong(format!("{input:?}"), format!("{event:?}")),
             Self::Squeeze if h % 2 == 0 && w % 2 == 0 => Ok([h / 2, w / 2, 4 * c]),
             Self::Squeeze => wrong(
                 "an even height and width (crop or resize the pictures, or use fewer levels)".into(),
@@ -135,7 +147,7 @@ impl BijectorConfig {
         }
     }
 
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         match self {
             Self::ActNorm { .. } => "act_norm",
             Self::Affine { .. } => "affine",
@@ -149,6 +161,7 @@ impl BijectorConfig {
             Self::Squeeze => "squeeze",
             Self::Inverted { .. } => "inverted",
             Self::Chain { .. } => "chain",
+            Self::Own { name, .. } => name,
         }
     }
 }
@@ -194,10 +207,14 @@ fn build(config: &BijectorConfig, mut rng: &mut dyn RngCore, device: &Device) ->
             Box::new(MaskedAutoregressive::new(config, rng, device))
         }
         BijectorConfig::Squeeze => Box::new(Squeeze),
-        BijectorConfig::Inverted { inner } => Box::new(Inverted::new(build(inner, rng, device)?)),
+        BijectorConfig::Inverted { inner } => Box::new(Inverted::new(build(inner, rng, device)?)?),
         BijectorConfig::Chain { steps } => {
             let steps = steps.iter().map(|step| build(step, rng, device)).collect::<Result<_>>()?;
             Box::new(Chain::new(steps))
+        }
+        BijectorConfig::Own { name, .. } => {
+            let problem = "is not of flowstill, which cannot make it";
+            return Err(Error::config(format!("layer {name}"), problem, "hand it to Flow::from_bijectors"));
         }
     })
 }

@@ -8,6 +8,7 @@ mod maf;
 mod memory;
 mod named;
 mod nsf;
+mod own;
 mod realnvp;
 
 pub use architecture::Architecture;

@@ -125,9 +125,6 @@ fn the_implicit_inverse_agrees_with_the_tape() {
         fn inverse(&self, z: Tensor<4>, context: Option<&Tensor<2>>) -> (Tensor<4>, Tensor<1>) {
             self.inner.inverse_sequential(z, context)
         }
-        fn config(&self) -> flowstill::bijectors::BijectorConfig {
-            self.inner.config()
-        }
         fn boxed(&self) -> Box<dyn Bijector> {
             Box::new(self.clone())
         }
