@@ -4,7 +4,7 @@ use flowstill::distill::DistillConfig;
 use flowstill::flows::{Flow, FlowConfig};
 use flowstill::pictures::{PictureScaling, Pictures};
 use flowstill::random::{normals, stream, uniforms};
-use flowstill::train::{Examples, Rows};
+use flowstill::train::{Dataset as _, Examples, Rows};
 use flowstill::{Parameters, device};
 use serde::Deserialize;
 

@@ -10,7 +10,7 @@ use flowstill::flows::Flow;
 use flowstill::model::{Model, Standardization};
 use flowstill::pictures::PictureScaling;
 use flowstill::random::stream;
-use flowstill::train::{Batch, Examples, NegativeLogLikelihood, Objective};
+use flowstill::train::{Batch, Dataset, Examples, NegativeLogLikelihood, Objective};
 use flowstill::{file, to_f32, to_f64};
 use std::path::Path;
 

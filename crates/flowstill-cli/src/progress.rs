@@ -1,6 +1,7 @@
 //! Show how a run goes: a bar on a terminal, now and then a plain line elsewhere.
 
 use crate::{interrupt, out};
+use flowstill::train::Dataset as _;
 use flowstill::train::{self, Control};
 use flowstill_experiment::{Event, Prepared};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -63,7 +64,7 @@ impl Progress {
             train::Event::Started { step, total, parameters } => self.start(label, *step, *total, *parameters),
             train::Event::Step { step, total, loss } => self.step(label, *step, *total, *loss),
             train::Event::Validated(validation) => {
-                self.validation = Some(validation.nll);
+                self.validation = Some(validation.value);
                 if self.bar.is_none() && self.last_line.elapsed() >= PAUSE {
                     self.line(label, validation.step, None);
                 }

@@ -36,6 +36,7 @@ mod sets;
 mod split;
 mod standardize;
 mod table;
+mod table_file;
 
 pub use config::{DataConfig, Recurring, SetName};
 pub use dataset::{Context, Dataset, Marks, load};
@@ -49,4 +50,5 @@ pub use pictures::{
 };
 pub use sets::{FileInfo, Report, SetInfo, check, sets};
 pub use standardize::Standardization;
-pub use table::{Fill, Put, Table, Visit, stream, write_in_parts, write_streamed};
+pub use table::{Fill, Put, Table, Visit};
+pub use table_file::{stream, write_in_parts, write_streamed};

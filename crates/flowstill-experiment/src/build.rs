@@ -9,6 +9,35 @@ use flowstill::model::Model;
 use flowstill::pictures::{Dequantization, VariationalDequantizer};
 use flowstill::train::{NegativeLogLikelihood, Objective, VariationalNll};
 
+/// What a model learns from.
+pub(super) enum Lesson {
+    /// Data.
+    Data(NegativeLogLikelihood),
+    /// Data, with a dequantiser that learns beside the flow.
+    Noise(VariationalNll),
+    /// A teacher, and data.
+    Teacher(Box<Distillation>),
+}
+
+impl Lesson {
+    pub(super) fn objective(&mut self) -> &mut dyn Objective {
+        match self {
+            Self::Data(objective) => objective,
+            Self::Noise(objective) => objective,
+            Self::Teacher(objective) => objective.as_mut(),
+        }
+    }
+
+    /// What draws the finished model's noise.
+    pub(super) fn dequantizer(self) -> Option<VariationalDequantizer> {
+        match self {
+            Self::Data(_) => None,
+            Self::Noise(objective) => Some(objective.finish()),
+            Self::Teacher(objective) => objective.dequantizer().cloned(),
+        }
+    }
+}
+
 impl Runner<'_> {
     /// Build an untrained student or teacher, with what it inherits.
     ///
@@ -49,11 +78,11 @@ impl Runner<'_> {
         flow: &Flow,
         teacher: Option<&Model>,
         notes: &mut Vec<String>,
-    ) -> Result<Box<dyn Objective>> {
+    ) -> Result<Lesson> {
         let Some(config) = &plan.distill else {
             return Ok(match self.dequantizer(plan)? {
-                Some(dequantizer) => Box::new(VariationalNll::new(dequantizer)),
-                None => Box::new(NegativeLogLikelihood),
+                Some(dequantizer) => Lesson::Noise(VariationalNll::new(dequantizer)),
+                None => Lesson::Data(NegativeLogLikelihood),
             });
         };
         let Some(teacher) = teacher else {
@@ -62,7 +91,7 @@ impl Runner<'_> {
         let made = Distillation::new(&teacher.flow, flow, config, plan.train.seed, plan.train.batch)?;
         let made = with_noise(made, config, teacher)?;
         notes.extend(made.notes().iter().cloned());
-        Ok(Box::new(made))
+        Ok(Lesson::Teacher(Box::new(made)))
     }
 
     /// The new dequantiser of a model that learns from data alone; none where noise is uniform.

@@ -7,7 +7,7 @@ use crate::sheets;
 use crate::{Error, Event, Events, Result};
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
-use flowstill::train::RunFolder;
+use flowstill::train::{Dataset as _, RunFolder};
 use flowstill_metrics::MetricError;
 use flowstill_metrics::pictures::{Role, Sample, Series, bars_with_errors, curves, pairwise};
 use serde_json::Value;

@@ -7,8 +7,8 @@ use crate::recipe::{ModelPlan, Plan, TEACHER};
 use crate::report::{Report, Row};
 use crate::{Error, Event, Events, Result, plots};
 use flowstill::burn::tensor::Device;
-use flowstill::file::{self, TrainingFacts};
-use flowstill::model::Model;
+use flowstill::file;
+use flowstill::model::{Model, TrainingFacts};
 use flowstill::pictures::Dequantization;
 use flowstill::train::{RunFolder, train};
 use std::path::{Path, PathBuf};
@@ -77,12 +77,12 @@ impl<'a> Runner<'a> {
         }
         let run = RunFolder::create(&folder)?;
         let (flow, mut notes) = self.build(plan, teacher.map(|model| &model.flow))?;
-        let mut objective = self.objective(plan, &flow, teacher, &mut notes)?;
+        let mut lesson = self.objective(plan, &flow, teacher, &mut notes)?;
         for note in &notes {
             (self.events)(Event::Remark { label, note });
         }
         let mut events = |event: &_| (self.events)(Event::Training { label, event });
-        let trained = train(flow, objective.as_mut(), &self.data.training, &plan.train, Some(&run), &mut events);
+        let trained = train(flow, lesson.objective(), &self.data.training, &plan.train, Some(&run), &mut events);
         (self.events)(Event::Ended);
         let trained = trained?;
         let facts = TrainingFacts {
@@ -93,16 +93,16 @@ impl<'a> Runner<'a> {
             context_columns: self.data.context_names.clone(),
             seed: plan.train.seed,
             steps: trained.report.steps,
-            validation_nll: trained.report.best.map(|best| best.nll),
+            validation_nll: trained.report.best.map(|best| best.value),
             skipped: trained.report.skipped,
             split: Some(self.data.split.clone()),
             ..TrainingFacts::default()
         };
         let model = Model {
-            flow: trained.flow,
+            flow: trained.model,
             standardization: self.data.standardization.clone(),
             pictures: self.data.pictures.as_ref().map(|pictures| pictures.scaling),
-            dequantizer: trained.dequantizer,
+            dequantizer: lesson.dequantizer(),
             facts,
         };
         file::save(&model, &run.flow())?;

@@ -271,6 +271,8 @@ impl Maker<'_> {
             BijectorConfig::Squeeze => Box::new(Squeeze),
             // Taken apart before.
             BijectorConfig::Inverted { .. } | BijectorConfig::Chain { .. } => return None,
+            // Only the program that has it can run it.
+            BijectorConfig::Own { .. } => return None,
         })
     }
 }

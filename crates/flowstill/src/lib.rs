@@ -8,6 +8,7 @@
 #[macro_use]
 mod param;
 pub mod base;
+mod batch;
 pub mod bijectors;
 pub mod conditioners;
 pub mod device;

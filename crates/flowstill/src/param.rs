@@ -156,6 +156,25 @@ pub(crate) fn fingerprint(parameters: &impl Parameters) -> u64 {
     })
 }
 
+/// The device that holds the first tensor; the CPU where there is none.
+pub(crate) fn device_of<P: Parameters + ?Sized>(parameters: &P) -> Device {
+    let mut all = Vec::new();
+    parameters.collect("", &mut all);
+    all.first().map_or_else(crate::device::cpu, |(_, param)| param.flat().device().without_autodiff())
+}
+
+/// The number of values that an optimiser moves.
+pub(crate) fn trainable_count<P: Parameters + ?Sized>(parameters: &P) -> usize {
+    let mut all = Vec::new();
+    parameters.collect("", &mut all);
+    all.iter().filter(|(_, param)| param.is_trainable()).map(|(_, param)| param.len()).sum()
+}
+
+/// Take every tensor off its tape.
+pub(crate) fn freeze(parameters: &mut impl Parameters) {
+    parameters.params_mut().into_iter().for_each(|(_, param)| param.set(param.flat().clone().without_autodiff()));
+}
+
 /// Join two parts of a tensor's name.
 pub fn join(path: &str, name: &str) -> String {
     match (path.is_empty(), name.is_empty()) {

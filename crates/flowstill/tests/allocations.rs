@@ -3,8 +3,8 @@
 mod families;
 
 use families::{FLOWS, flow};
-use flowstill::file::{TrainingFacts, save};
-use flowstill::model::{Model, Standardization};
+use flowstill::file::save;
+use flowstill::model::{Model, Standardization, TrainingFacts};
 use flowstill_runtime::Model as Runtime;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

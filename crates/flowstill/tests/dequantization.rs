@@ -2,9 +2,8 @@
 
 use flowstill::burn::tensor::{DType, Device, Tensor, TensorData};
 use flowstill::distill::{DistillConfig, Distillation, SharedNoise, SkdForm};
-use flowstill::file::TrainingFacts;
 use flowstill::flows::{Flow, FlowConfig, Memory};
-use flowstill::model::{Model, Standardization};
+use flowstill::model::{Model, Standardization, TrainingFacts};
 use flowstill::pictures::{PictureScaling, Pictures, Range, VariationalConfig, VariationalDequantizer};
 use flowstill::train::{
     Control, Event, Examples, NegativeLogLikelihood, Objective, Rows, RunFolder, TrainConfig, TrainingData,
@@ -159,7 +158,7 @@ fn uniform_and_learned_noise_estimate_the_same_likelihood() {
 fn a_flow_and_its_dequantizer_learn_and_resume_to_the_same_bits() {
     let event = [4, 4, 1];
     let (first, second) = (pictures(event, 256, scaling(2), 1), pictures(event, 64, scaling(2), 2));
-    let data = TrainingData { train: first.clone().flipped(true).into(), validation: second.clone().into() };
+    let data = TrainingData { train: first.clone().flipped(true), validation: second.clone() };
     for ema in ["0.0", "0.9"] {
         let settings: TrainConfig = serde_json::from_str(&format!(
             r#"{{"steps":60,"batch":32,"validate_every":15,"checkpoint_every":15,"ema":{ema},"optimiser":{{"kind":"adamax","rate":0.005}}}}"#
@@ -169,14 +168,13 @@ fn a_flow_and_its_dequantizer_learn_and_resume_to_the_same_bits() {
         let mut whole_objective = VariationalNll::new(fresh(event));
         let go = &mut |_: &Event| Control::Continue;
         let whole = train(start.clone(), &mut whole_objective, &data, &settings, None, go).expect("trains");
-        let best = whole.report.best.expect("validated").nll;
-        assert!(best < whole.report.history[0].nll && best > 0.0);
-        let dequantizer = whole.dequantizer.expect("trained");
+        let best = whole.report.best.expect("validated").value;
+        assert!(best < whole.report.history[0].value && best > 0.0);
+        let dequantizer = whole_objective.finish();
         assert_ne!(dequantizer.fingerprint(), fresh(event).fingerprint());
-        let again = mean_nll_with(&whole.flow, Some(&dequantizer), &data.validation, &Device::default()).expect("fits");
+        let again =
+            mean_nll_with(&whole.model, Some(&dequantizer), &data.validation, &Device::default()).expect("fits");
         assert_eq!(again, best, "what is kept is what was validated");
-        let held = whole_objective.dequantizer().expect("its own");
-        assert_eq!(held.fingerprint(), dequantizer.fingerprint());
         let folder = tempfile::tempdir().expect("a folder");
         let run = RunFolder::create(folder.path()).expect("a folder");
         let mut stop = |event: &Event| match event {
@@ -188,8 +186,8 @@ fn a_flow_and_its_dequantizer_learn_and_resume_to_the_same_bits() {
         assert!(matches!(stopped, Err(flowstill::Error::Interrupted { step: 33 })));
         let mut objective = VariationalNll::new(fresh(event));
         let resumed = train(start.clone(), &mut objective, &data, &settings, Some(&run), go).expect("resumes");
-        assert_eq!(resumed.flow.fingerprint(), whole.flow.fingerprint());
-        assert_eq!(resumed.dequantizer.expect("trained").fingerprint(), dequantizer.fingerprint());
+        assert_eq!(resumed.model.fingerprint(), whole.model.fingerprint());
+        assert_eq!(objective.finish().fingerprint(), dequantizer.fingerprint());
         let foreign = train(start.clone(), &mut NegativeLogLikelihood, &data, &settings, Some(&run), go);
         assert!(foreign.is_err(), "a checkpoint of another objective is refused");
     }

@@ -185,7 +185,7 @@ fn the_teacher_is_bit_identical_after_a_training() {
     let mut objective = Distillation::new(&teacher, &student, &everything(), 5, 32).expect("fits");
     let values = random::normals(3 * 256, &mut random::stream(1, "rows", 0));
     let rows = Rows::new(values, 3).expect("finite");
-    let data = TrainingData { train: rows.clone().into(), validation: rows.into() };
+    let data = TrainingData { train: rows.clone(), validation: rows };
     let settings = TrainConfig { steps: 12, batch: 32, validate_every: 6, ..TrainConfig::default() };
     let trained = train(student, &mut objective, &data, &settings, None, &mut |_| Control::Continue).expect("trains");
     assert_eq!(trained.report.steps, 12);

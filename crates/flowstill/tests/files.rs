@@ -1,9 +1,9 @@
 //! Hold the flow file to its promises: the same bits back, and a named error for whatever is wrong with a file.
 
 use flowstill::burn::tensor::Device;
-use flowstill::file::{TrainingFacts, load, save};
+use flowstill::file::{load, save};
 use flowstill::flows::{Flow, FlowConfig};
-use flowstill::model::{Model, Standardization};
+use flowstill::model::{Model, Standardization, TrainingFacts};
 use flowstill::{Parameters, random};
 use std::path::Path;
 

@@ -14,12 +14,13 @@ use flowstill::burn;
 use flowstill::burn::tensor::{Device, Gradients};
 use flowstill::device;
 use flowstill::distill::{AlignmentConfig, DistillConfig, Distillation, Projection, SkdForm};
-use flowstill::file::{self, TrainingFacts};
+use flowstill::file;
 use flowstill::flows::{Flow, FlowConfig};
-use flowstill::model::{Model, Standardization};
+use flowstill::model::{Model, Standardization, TrainingFacts};
 use flowstill::pictures::{PictureScaling, Pictures};
 use flowstill::train::{
-    Batch, Control, Examples, NegativeLogLikelihood, Objective, Rows, TrainConfig, Trained, TrainingData, train,
+    Batch, Control, Dataset, Examples, NegativeLogLikelihood, Objective, Rows, TrainConfig, Trained, TrainingData,
+    train,
 };
 use flowstill::{Param, Parameters, random, to_f64};
 use std::collections::BTreeMap;
@@ -287,18 +288,18 @@ fn whole_flows_agree_with_the_cpu() {
     println!("{:.0} s", begun.elapsed().as_secs_f64());
 }
 
-fn trained(text: &str, picture: bool, device: &Device, objective: &mut dyn Objective) -> Trained {
+fn trained(text: &str, picture: bool, device: &Device, objective: &mut dyn Objective) -> Trained<Flow> {
     let data = TrainingData { train: examples(picture, 256, 0, 1), validation: examples(picture, 64, 0, 2) };
     let settings = TrainConfig { steps: 20, batch: 32, validate_every: 5, ..TrainConfig::default() };
     let flow = Flow::new(&assemble(text, picture, 0), 7, device).expect("a valid flow");
     let trained = train(flow, objective, &data, &settings, None, &mut |_| Control::Continue).expect("trains");
     assert_eq!((trained.report.steps, trained.report.skipped), (20, 0));
-    assert_eq!(trained.flow.device(), *device);
+    assert_eq!(trained.model.device(), *device);
     trained
 }
 
-fn validations(trained: &Trained) -> Vec<f64> {
-    trained.report.history.iter().map(|validation| validation.nll).collect()
+fn validations(trained: &Trained<Flow>) -> Vec<f64> {
+    trained.report.history.iter().map(|validation| validation.value).collect()
 }
 
 #[test]

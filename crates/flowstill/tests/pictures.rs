@@ -5,12 +5,11 @@ use flowstill::burn::tensor::{DType, Device, Tensor, TensorData};
 use flowstill::distill::{
     AlignmentConfig, DistillConfig, Distillation, Inheritance, Projection, SkdForm, align, prepare_student,
 };
-use flowstill::file::TrainingFacts;
 use flowstill::flows::{Flow, FlowConfig};
-use flowstill::model::{Model, Standardization};
+use flowstill::model::{Model, Standardization, TrainingFacts};
 use flowstill::pictures::{PictureScaling, Pictures, Range};
 use flowstill::train::{
-    Batch, Control, Examples, NegativeLogLikelihood, Objective, TrainConfig, TrainingData, mean_nll, train,
+    Batch, Control, Dataset, Examples, NegativeLogLikelihood, Objective, TrainConfig, TrainingData, mean_nll, train,
 };
 use flowstill::{Parameters, random, to_f32, to_f64};
 
@@ -406,9 +405,9 @@ fn a_flow_learns_pictures_and_resumes_to_the_same_bits() {
     .expect("valid");
     let whole = train(flow(), &mut NegativeLogLikelihood, &data(), &settings, None, &mut |_| Control::Continue)
         .expect("trains");
-    let (first, last) = (whole.report.history[0].nll, whole.report.best.expect("validated").nll);
+    let (first, last) = (whole.report.history[0].value, whole.report.best.expect("validated").value);
     assert!(last < first && last < 8.0 && last > 0.0, "{first} to {last} bits per dimension");
-    let again = mean_nll(&whole.flow, &data().validation, &Device::default()).expect("fits");
+    let again = mean_nll(&whole.model, &data().validation, &Device::default()).expect("fits");
     assert_eq!(again, last);
     let folder = tempfile::tempdir().expect("a folder");
     let run = flowstill::train::RunFolder::create(folder.path()).expect("a folder");
@@ -420,7 +419,7 @@ fn a_flow_learns_pictures_and_resumes_to_the_same_bits() {
     assert!(matches!(stopped, Err(flowstill::Error::Interrupted { step: 33 })));
     let resumed = train(flow(), &mut NegativeLogLikelihood, &data(), &settings, Some(&run), &mut |_| Control::Continue)
         .expect("resumes");
-    assert_eq!(resumed.flow.fingerprint(), whole.flow.fingerprint());
+    assert_eq!(resumed.model.fingerprint(), whole.model.fingerprint());
 }
 
 #[test]

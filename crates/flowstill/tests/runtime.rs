@@ -4,9 +4,9 @@ mod families;
 
 use families::{FLOWS, batch, flow};
 use flowstill::burn::tensor::{Device, Tensor};
-use flowstill::file::{TrainingFacts, load, save};
+use flowstill::file::{load, save};
 use flowstill::flows::{Flow, Latents};
-use flowstill::model::{CHUNK, Model, Standardization};
+use flowstill::model::{CHUNK, Model, Standardization, TrainingFacts};
 use flowstill::pictures::{PictureScaling, Pictures, Range, VariationalConfig, VariationalDequantizer};
 use flowstill::{Parameters, random, to_f32};
 use flowstill_runtime::Model as Runtime;

@@ -60,7 +60,7 @@ fn every_optimiser_and_schedule_learns() {
             let trained =
                 train(flow(MAF), &mut NegativeLogLikelihood, &data(), &config, None, &mut go).expect("trains");
             let history = &trained.report.history;
-            let (first, best) = (history[0].nll, trained.report.best.expect("validated").nll);
+            let (first, best) = (history[0].value, trained.report.best.expect("validated").value);
             assert!(best < first - 0.1, "{kind:?} {schedule:?}: from {first} to {best}");
         }
     }
@@ -95,13 +95,13 @@ fn a_stopped_and_resumed_training_ends_in_the_same_bits() {
                     other => break other.expect("trains"),
                 }
             };
-            assert_eq!(straight.flow.fingerprint(), resumed.flow.fingerprint());
+            assert_eq!(straight.model.fingerprint(), resumed.model.fingerprint());
             assert_eq!(straight.report.history, resumed.report.history);
             let read = |run: &RunFolder| std::fs::read_to_string(run.metrics()).expect("metrics");
             assert_eq!(read(&run), read(&resumed_run));
             // A finished run is not trained again.
             let again = train(flow(json), &mut *objective(), &data, &config, Some(&run), &mut go).expect("finished");
-            assert_eq!(again.flow.fingerprint(), straight.flow.fingerprint());
+            assert_eq!(again.model.fingerprint(), straight.model.fingerprint());
         }
     }
 }
@@ -125,7 +125,7 @@ fn a_training_stopped_at_every_validation_and_checkpoint_ends_in_the_same_bits()
     };
     // Steps 15, 20, 30, 40 and 45; the last one, 60, is the end and not a stop.
     assert_eq!((stops, resumed.report.steps), (5, 60));
-    assert_eq!(straight.flow.fingerprint(), resumed.flow.fingerprint());
+    assert_eq!(straight.model.fingerprint(), resumed.model.fingerprint());
     assert_eq!(straight.report.history, resumed.report.history);
 }
 
@@ -160,7 +160,7 @@ fn a_training_killed_between_checkpoints_goes_on_from_the_last_one_to_the_same_b
     let resumed =
         train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, Some(&killed), &mut watch).expect("trains");
     assert_eq!(started, 30);
-    assert_eq!(straight.flow.fingerprint(), resumed.flow.fingerprint());
+    assert_eq!(straight.model.fingerprint(), resumed.model.fingerprint());
     let read = |path: &std::path::Path| std::fs::read_to_string(path.join("metrics.jsonl")).expect("metrics");
     assert_eq!(read(whole.path()), read(kept.path()));
 }
@@ -175,13 +175,13 @@ fn early_stopping_keeps_the_best_weights() {
         schedule: ScheduleConfig { kind: ScheduleKind::Constant, ..ScheduleConfig::default() },
         ..settings()
     };
-    let small = TrainingData { train: table(64, 1).into(), validation: table(200, 2).into() };
+    let small = TrainingData { train: table(64, 1), validation: table(200, 2) };
     let trained = train(flow(GLOW), &mut NegativeLogLikelihood, &small, &config, None, &mut go).expect("trains");
     assert!(trained.report.steps < 4000, "64 rows are overfitted long before 4000 steps");
-    let best = trained.report.best.expect("validated").nll;
-    let kept = flowstill::train::mean_nll(&trained.flow, &small.validation, &Device::default()).expect("fits");
+    let best = trained.report.best.expect("validated").value;
+    let kept = flowstill::train::mean_nll(&trained.model, &small.validation, &Device::default()).expect("fits");
     assert_eq!(best, kept);
-    assert!(trained.report.history.iter().all(|validation| validation.nll >= best));
+    assert!(trained.report.history.iter().all(|validation| validation.value >= best));
 }
 
 /// NLL that turns into NaN at chosen steps.
@@ -266,10 +266,10 @@ fn gaussians_of_very_different_sizes_are_recovered() {
     let noise = random::normals(3 * 4000, &mut random::stream(5, "gaussians", 0));
     let values: Vec<f32> = noise.iter().enumerate().map(|(i, n)| n * [0.1, 1.0, 10.0][i % 3]).collect();
     let rows = Rows::new(values, 3).expect("finite");
-    let data = TrainingData { train: rows.clone().into(), validation: rows.into() };
+    let data = TrainingData { train: rows.clone(), validation: rows };
     let config = TrainConfig { steps: 150, batch: 256, validate_every: 50, ..TrainConfig::default() };
     let trained = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, None, &mut go).expect("trains");
-    let drawn: Tensor<4> = trained.flow.sample(8000, 1.0, None, &mut random::stream(6, "draw", 0)).expect("samples");
+    let drawn: Tensor<4> = trained.model.sample(8000, 1.0, None, &mut random::stream(6, "draw", 0)).expect("samples");
     let drawn = flowstill::to_f64(drawn);
     for (column, want) in [0.1, 1.0, 10.0].into_iter().enumerate() {
         let values: Vec<f64> = drawn.iter().skip(column).step_by(3).copied().collect();
@@ -284,7 +284,7 @@ fn a_history_that_is_not_finite_is_gone_on_from() {
     // Values so large that every validation overflows, while the rows to learn from are ordinary.
     let wild: Vec<f32> = (0..30).map(|i| if i % 2 == 0 { 3e38 } else { -3e38 }).collect();
     let validation = Rows::new(wild, 3).expect("finite");
-    let data = TrainingData { train: table(600, 1).into(), validation: validation.into() };
+    let data = TrainingData { train: table(600, 1), validation };
     let folder = tempfile::tempdir().expect("a folder");
     let run = RunFolder::create(folder.path()).expect("a folder");
     let config = TrainConfig {
@@ -296,7 +296,7 @@ fn a_history_that_is_not_finite_is_gone_on_from() {
         let mut watch = |event: &Event| match event {
             Event::Step { step, .. } if *step == stop => Control::Stop,
             Event::Validated(validation) => {
-                seen.push(validation.nll);
+                seen.push(validation.value);
                 Control::Continue
             }
             _ => Control::Continue,
@@ -317,7 +317,7 @@ fn a_short_run_averages_over_its_own_weights_and_not_over_the_untrained_ones() {
         let config = TrainConfig { optimiser: OptimiserConfig { rate: 5e-3, ..OptimiserConfig::default() }, ..config };
         let trained =
             train(flow(MAF), &mut NegativeLogLikelihood, &data(), &config, None, &mut go).expect("trains").report;
-        (trained.best.expect("validated").nll, trained.history[0].nll)
+        (trained.best.expect("validated").value, trained.history[0].value)
     };
     let ((without, _), (with, first)) = (best(0.0), best(0.999_9));
     assert!(with - without < 0.25 * (first - without), "{with} with an average, {without} without, {first} at first");

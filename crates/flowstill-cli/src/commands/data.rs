@@ -5,6 +5,7 @@ use crate::args::Data;
 use crate::dataspec::{data_config, picture_config};
 use crate::failure::{Failure, Outcome};
 use crate::out;
+use flowstill::train::Dataset as _;
 use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
 use flowstill_experiment::Prepared;
 use flowstill_experiment::words::nearest;

@@ -5,8 +5,8 @@ use std::path::Path;
 use hdf5_reader::{ByteOrder, Datatype, Hdf5File, OpenOptions};
 
 use super::dtype::Dtype;
-use super::numbered;
 use crate::error::listed;
+use crate::table::numbered;
 use crate::{DataError, Result, Table};
 
 /// The largest dataset that is read, in bytes: a damaged header must not claim all memory.

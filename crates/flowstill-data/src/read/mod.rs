@@ -81,8 +81,3 @@ fn from_whole<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>, table: 
     }
     Ok(rows)
 }
-
-/// Names for columns that have none.
-pub(crate) fn numbered(columns: usize) -> Vec<String> {
-    (1..=columns).map(|column| format!("c{column}")).collect()
-}

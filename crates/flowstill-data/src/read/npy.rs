@@ -6,8 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::dtype::Dtype;
-use super::numbered;
-use crate::table::Fill;
+use crate::table::{Fill, numbered};
 use crate::{DataError, Result, Table};
 
 const MAGIC: &[u8] = b"\x93NUMPY";

@@ -7,9 +7,9 @@ use std::path::Path;
 use csv::ByteRecord;
 use flate2::read::MultiGzDecoder;
 
-use super::{Keep, Rows, numbered};
+use super::{Keep, Rows};
 use crate::error::shown;
-use crate::table::Fill;
+use crate::table::{Fill, numbered};
 use crate::{DataError, Header, ReadOptions, Result};
 
 /// How many lines the delimiter is judged by.

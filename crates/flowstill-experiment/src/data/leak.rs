@@ -2,7 +2,7 @@
 
 use super::{Prepared, Split};
 use crate::{Error, Result};
-use flowstill::file::{SplitFacts, TrainingFacts};
+use flowstill::model::{SplitFacts, TrainingFacts};
 use std::path::Path;
 
 /// How the remedy is typed.

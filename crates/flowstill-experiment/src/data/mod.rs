@@ -5,10 +5,9 @@ mod leak;
 mod pictures;
 
 use crate::{Error, Result};
-use flowstill::file::SplitFacts;
-use flowstill::model::Standardization;
+use flowstill::model::{SplitFacts, Standardization};
 use flowstill::pictures::{Dequantization, PictureScaling};
-use flowstill::train::{Examples, Rows, TrainingData};
+use flowstill::train::{Dataset as _, Examples, Rows, TrainingData};
 use flowstill_data::{DataConfig, Dataset, Matrix};
 
 pub use columns::{RawRows, read_context, read_rows, stream_rows};
@@ -190,7 +189,7 @@ impl Prepared {
 
     /// A number that changes whenever any row does.
     pub fn fingerprint(&self) -> String {
-        let parts = [&self.training.train, &self.training.validation, &self.test].map(Examples::fingerprint);
+        let parts = [&self.training.train, &self.training.validation, &self.test].map(|part| part.fingerprint());
         format!("{:016x}-{:016x}-{:016x}", parts[0], parts[1], parts[2])
     }
 }

@@ -3,8 +3,7 @@
 use super::{PictureFacts, Prepared};
 use crate::words::{first_names, shape};
 use crate::{Error, Result};
-use flowstill::file::SplitFacts;
-use flowstill::model::{Model, Standardization};
+use flowstill::model::{Model, SplitFacts, Standardization};
 use flowstill::pictures::{Dequantization, PictureScaling, Pictures, Range};
 use flowstill::train::TrainingData;
 use flowstill_data::{Channels, DataError, PictureConfig, PictureSet, PictureSetName, load_pictures};

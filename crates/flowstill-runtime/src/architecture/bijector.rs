@@ -75,6 +75,16 @@ pub enum BijectorConfig {
         /// The parts, data side first.
         steps: Vec<BijectorConfig>,
     },
+    /// A layer of the user's own, known by its name and shape alone: only the program that has it can make it, so no file holds one.
+    #[serde(skip)]
+    Own {
+        /// What its author calls it.
+        name: String,
+        /// Height, width and channels before it.
+        input: [usize; 3],
+        /// Height, width and channels after it.
+        output: [usize; 3],
+    },
 }
 
 impl BijectorConfig {
@@ -117,6 +127,9 @@ impl BijectorConfig {
             Self::Coupling(config) => config.describe(),
             Self::MaskedAutoregressive(config) => config.describe(),
             Self::Squeeze => Descriptor { reshape: Reshape::Squeeze, ..Descriptor::new("squeeze", None) },
+            Self::Own { name, input, output } => {
+                Descriptor { reshape: Reshape::Own { input: *input, output: *output }, ..Descriptor::new(name, None) }
+            }
             Self::Inverted { inner } => {
                 let tensors = |visit: &mut Visit<'_>| {
                     let prefixed = &mut |name: std::fmt::Arguments<'_>, shape: &[usize], role, range| {
@@ -141,7 +154,7 @@ impl BijectorConfig {
     }
 
     /// What files call the kind of layer.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         self.describe().name
     }
 

@@ -130,6 +130,13 @@ pub enum Reshape {
     Same,
     /// Height and width are halved, channels are four times as many.
     Squeeze,
+    /// From one shape to another, as a user's own layer says.
+    Own {
+        /// Height, width and channels before it.
+        input: [usize; 3],
+        /// Height, width and channels after it.
+        output: [usize; 3],
+    },
 }
 
 /// What a layer is made of.
@@ -147,7 +154,7 @@ pub(crate) enum Parts<'a> {
 /// [`BijectorConfig`] derives them from its parts.
 pub struct Descriptor<'a> {
     /// What files call its kind.
-    pub name: &'static str,
+    pub name: &'a str,
     /// How many channels it works on; `None` where any number will do.
     pub channels: Option<usize>,
     /// How many conditioning values it takes; `None` where it takes no notice of them.
@@ -164,7 +171,7 @@ pub struct Descriptor<'a> {
 }
 
 impl<'a> Descriptor<'a> {
-    pub(crate) fn new(name: &'static str, channels: Option<usize>) -> Self {
+    pub(crate) fn new(name: &'a str, channels: Option<usize>) -> Self {
         Self {
             name,
             channels,
@@ -225,6 +232,8 @@ impl<'a> Descriptor<'a> {
                 format!("{h}x{w}"),
             )),
             Reshape::Same => self.same_event(event, context),
+            Reshape::Own { input, output } if input == event => Ok(output),
+            Reshape::Own { input, .. } => Err(self.unfit(&format!("{event:?}"), format!("{input:?}"))),
         }
     }
 
@@ -235,6 +244,8 @@ impl<'a> Descriptor<'a> {
             Reshape::Squeeze if c % 4 == 0 => Ok([2 * h, 2 * w, c / 4]),
             Reshape::Squeeze => Err(self.unfit("a multiple of 4 channels", format!("{c}"))),
             Reshape::Same => self.same_event(event, context),
+            Reshape::Own { input, output } if output == event => Ok(input),
+            Reshape::Own { output, .. } => Err(self.unfit(&format!("{event:?}"), format!("{output:?}"))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Hold the way back through the inverse, one pass, to the plain one, a pass for every feature.
 
 use super::*;
-use crate::architecture::{Made, ScaleMap, Univariate};
+use crate::architecture::{MadeConfig, ScaleMap, Univariate};
 use crate::random::{normals, stream};
 use flowstill_kernels::elementwise::add;
 
@@ -61,9 +61,9 @@ fn the_way_back_through_the_inverse_equals_the_plain_one() {
         for (index, transform) in [affine, spline, Univariate::Additive].into_iter().enumerate() {
             for (channels, context) in [(1, 0), (1, 2), (4, 1), (13, 0), (40, 2)] {
                 let activation = [Activation::Relu, Activation::Tanh, Activation::Silu][(index + channels) % 3];
-                let made = Made { hidden: hidden.to_vec(), activation, residual };
+                let made = MadeConfig { hidden: hidden.to_vec(), activation, residual };
                 let config = Config { channels, transform, made, context };
-                let outputs = channels * map(transform).params();
+                let outputs = channels * transform.params();
                 let mut widths = vec![channels];
                 widths.extend(hidden.iter().chain([&outputs]));
                 let mut names = Vec::new();

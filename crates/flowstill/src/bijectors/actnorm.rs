@@ -58,8 +58,8 @@ impl Bijector for ActNorm {
         affine_inverse(z, &self.shift, &self.log_scale)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::ActNorm { channels: self.shift.len() }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::ActNorm { channels: self.shift.len() })
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {
@@ -107,8 +107,8 @@ impl Bijector for Affine {
         affine_inverse(z, &self.shift, &self.log_scale)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Affine { channels: self.shift.len() }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Affine { channels: self.shift.len() })
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

@@ -102,8 +102,8 @@ impl Bijector for MaskedAutoregressive {
         (from_rows(x, at), sum_event(from_rows(log_slope, at)))
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::MaskedAutoregressive(self.config.clone())
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::MaskedAutoregressive(self.config.clone()))
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

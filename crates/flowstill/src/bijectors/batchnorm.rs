@@ -60,8 +60,8 @@ impl Bijector for BatchNorm {
         ((z - self.beta.per_channel()) * (-log_scale).exp() + self.mean.per_channel(), log_det)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::BatchNorm { channels: self.mean.len() }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::BatchNorm { channels: self.mean.len() })
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

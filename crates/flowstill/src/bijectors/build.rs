@@ -1,7 +1,7 @@
 //! Build bijectors from their descriptions, with fresh weights.
 
 use super::*;
-use crate::Result;
+use crate::{Error, Result};
 use burn::tensor::Device;
 use rand::RngCore;
 
@@ -18,7 +18,7 @@ impl Build for BijectorConfig {
     fn build(&self, rng: &mut impl RngCore, device: &Device) -> Result<Box<dyn Bijector>> {
         self.check()?;
         // A closed function with a trait object keeps the recursion from instantiating itself for ever.
-        Ok(build(self, rng, device))
+        build(self, rng, device)
     }
 }
 
@@ -34,9 +34,9 @@ pub fn build_all(
     configs.iter().map(|config| config.build(rng, device)).collect()
 }
 
-fn build(config: &BijectorConfig, mut rng: &mut dyn RngCore, device: &Device) -> Box<dyn Bijector> {
+fn build(config: &BijectorConfig, mut rng: &mut dyn RngCore, device: &Device) -> Result<Box<dyn Bijector>> {
     let rng = &mut rng;
-    match config {
+    Ok(match config {
         BijectorConfig::ActNorm { channels } => Box::new(ActNorm::new(*channels, device)),
         BijectorConfig::Affine { channels } => Box::new(Affine::new(*channels, device)),
         BijectorConfig::BatchNorm { channels } => Box::new(BatchNorm::new(*channels, device)),
@@ -47,10 +47,14 @@ fn build(config: &BijectorConfig, mut rng: &mut dyn RngCore, device: &Device) ->
         BijectorConfig::Coupling(config) => Box::new(Coupling::new(config, rng, device)),
         BijectorConfig::MaskedAutoregressive(config) => Box::new(MaskedAutoregressive::new(config, rng, device)),
         BijectorConfig::Squeeze => Box::new(Squeeze),
-        BijectorConfig::Inverted { inner } => Box::new(Inverted::new(build(inner, rng, device))),
+        BijectorConfig::Inverted { inner } => Box::new(Inverted::new(build(inner, rng, device)?)?),
         BijectorConfig::Chain { steps } => {
-            Box::new(Chain::new(steps.iter().map(|step| build(step, rng, device)).collect()))
+            Box::new(Chain::new(steps.iter().map(|step| build(step, rng, device)).collect::<Result<_>>()?))
+        }
+        BijectorConfig::Own { name, .. } => {
+            let problem = "is not of flowstill, which cannot make it";
+            return Err(Error::config(format!("layer {name}"), problem, "hand it to Flow::from_bijectors"));
         }
         _ => unreachable!("every kind of this version is listed above"),
-    }
+    })
 }

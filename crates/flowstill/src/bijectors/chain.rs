@@ -1,7 +1,8 @@
 //! Compose bijectors in order, and turn one round.
 
-use super::{Bijector, BijectorConfig, Context, Reordering};
+use super::{Bijector, BijectorConfig, Context, InverseKind, Reordering};
 use crate::shape::zero_log_det;
+use crate::{Error, Result};
 use burn::tensor::Tensor;
 
 /// Several bijectors applied one after the other; log-dets add up.
@@ -41,8 +42,17 @@ impl Bijector for Chain {
         })
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Chain { steps: self.steps.iter().map(|step| step.config()).collect() }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Chain { steps: self.steps.iter().map(|step| step.config()).collect::<Option<_>>()? })
+    }
+
+    fn name(&self) -> String {
+        let names: Vec<String> = self.steps.iter().map(|step| step.name()).collect();
+        format!("Chain of {}", names.join(", "))
+    }
+
+    fn inverse_kind(&self) -> InverseKind {
+        self.steps.iter().fold(InverseKind::Exact, |kind, step| kind.and(step.inverse_kind()))
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {
@@ -84,8 +94,16 @@ crate::parameters!(Inverted { inner });
 
 impl Inverted {
     /// Turn `inner` round.
-    pub fn new(inner: Box<dyn Bijector>) -> Self {
-        Self { inner }
+    ///
+    /// # Errors
+    /// [`Error::Config`] for one without an inverse.
+    pub fn new(inner: Box<dyn Bijector>) -> Result<Self> {
+        match inner.inverse_kind() {
+            InverseKind::Unavailable => {
+                Err(Error::config(inner.name(), "has no inverse, so it cannot be turned round", "use it as it stands"))
+            }
+            _ => Ok(Self { inner }),
+        }
     }
 }
 
@@ -100,8 +118,12 @@ impl Bijector for Inverted {
         (x, -log_det)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Inverted { inner: Box::new(self.inner.config()) }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Inverted { inner: Box::new(self.inner.config()?) })
+    }
+
+    fn name(&self) -> String {
+        format!("Inverted {}", self.inner.name())
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

@@ -104,8 +104,8 @@ impl Bijector for Coupling {
         self.apply(z, context, false)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Coupling(self.config.clone())
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Coupling(self.config.clone()))
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

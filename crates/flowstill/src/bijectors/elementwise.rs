@@ -74,8 +74,8 @@ impl Bijector for Elementwise {
         (x, -sum_event(log_slope))
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Elementwise { map: self.map }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Elementwise { map: self.map })
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

@@ -76,8 +76,8 @@ impl Bijector for Linear {
         (unmix(z, differentiable_inverse(self.weight.tensor()), &self.bias), log_det)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Linear { channels: self.bias.len() }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Linear { channels: self.bias.len() })
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

@@ -99,8 +99,8 @@ impl Bijector for LuLinear {
         (unmix(z, differentiable_inverse(self.weight()), &self.bias), log_det)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::LuLinear { channels: self.bias.len() }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::LuLinear { channels: self.bias.len() })
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

@@ -40,6 +40,31 @@ use std::fmt::Debug;
 /// The conditioning input of a batch, `[batch, context]`, or nothing.
 pub type Context<'a> = Option<&'a Tensor<2>>;
 
+/// What a layer's inverse is worth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum InverseKind {
+    /// A formula: exact up to rounding.
+    Exact,
+    /// Found by iteration.
+    Numeric {
+        /// The most that a value may be off.
+        tolerance: f64,
+    },
+    /// There is none: the flow scores and trains, and refuses to sample by a message that names the layer.
+    Unavailable,
+}
+
+impl InverseKind {
+    /// Of two inverses, one after the other: unavailable if either is, else the tolerances add up.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unavailable, _) | (_, Self::Unavailable) => Self::Unavailable,
+            (Self::Exact, kind) | (kind, Self::Exact) => kind,
+            (Self::Numeric { tolerance: a }, Self::Numeric { tolerance: b }) => Self::Numeric { tolerance: a + b },
+        }
+    }
+}
+
 /// An invertible map between data `x` and latents `z`.
 ///
 /// ```text
@@ -60,8 +85,21 @@ pub trait Bijector: Parameters + Debug + Send + Sync {
     #[doc(alias = "decode")]
     fn inverse(&self, z: Tensor<4>, context: Context<'_>) -> (Tensor<4>, Tensor<1>);
 
-    /// What rebuilds this layer, weights aside.
-    fn config(&self) -> BijectorConfig;
+    /// What rebuilds this layer, weights aside; `None` for one of the user's own, which flow files therefore refuse.
+    fn config(&self) -> Option<BijectorConfig> {
+        None
+    }
+
+    /// What messages call this layer: the name of its type.
+    fn name(&self) -> String {
+        let path = std::any::type_name::<Self>();
+        path.split('<').next().and_then(|path| path.rsplit("::").next()).unwrap_or(path).to_string()
+    }
+
+    /// How far [`inverse`](Bijector::inverse) can be trusted. Where it is unavailable, a flow never calls it.
+    fn inverse_kind(&self) -> InverseKind {
+        InverseKind::Exact
+    }
 
     /// A copy behind a new box; tensors are shared until one side changes them.
     fn boxed(&self) -> Box<dyn Bijector>;

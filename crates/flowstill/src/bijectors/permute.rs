@@ -60,8 +60,8 @@ impl Bijector for Permute {
         (take_channels(z, &self.inverse), log_det)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Permute { indices: self.indices.clone() }
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Permute { indices: self.indices.clone() })
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

@@ -28,8 +28,8 @@ impl Bijector for Squeeze {
         (blocks.reshape([b, 2 * h, 2 * w, c / 4]), log_det)
     }
 
-    fn config(&self) -> BijectorConfig {
-        BijectorConfig::Squeeze
+    fn config(&self) -> Option<BijectorConfig> {
+        Some(BijectorConfig::Squeeze)
     }
 
     fn boxed(&self) -> Box<dyn Bijector> {

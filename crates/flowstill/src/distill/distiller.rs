@@ -6,7 +6,7 @@ use super::projector::Projector;
 use super::{DistillConfig, Projection, SharedNoise, SkdForm};
 use crate::flows::{Flow, Latents};
 use crate::pictures::VariationalDequantizer;
-use crate::train::{Batch, Loss, Objective};
+use crate::train::{Batch, Loss, Objective, nll_of};
 use crate::{Error, Result};
 use burn::tensor::Tensor;
 
@@ -145,6 +145,11 @@ impl Distillation {
         self.identity += &format!("-noise-{:016x}", dequantizer.fingerprint());
         self.dequantizer = Some(dequantizer.clone().frozen());
         Ok(self)
+    }
+
+    /// The teacher's dequantiser, where both flows see its noise; the student's model keeps it.
+    pub fn dequantizer(&self) -> Option<&VariationalDequantizer> {
+        self.dequantizer.as_ref()
     }
 
     /// The batch as teacher and student see it.
@@ -295,7 +300,7 @@ impl Distillation {
         x: &Tensor<4>,
         teacher: &[Tensor<4>],
         context: Option<&Tensor<2>>,
-    ) -> Tensor<1> {
+    ) -> Result<Tensor<1>> {
         let mut terms = Vec::new();
         let (mut from, mut before) = (0, x.clone());
         for pair in &self.pairs {
@@ -304,11 +309,11 @@ impl Distillation {
                 // A level begins with what the last one kept.
                 before = before.narrow(3, 0, student.architecture().splits[ended].kept());
             }
-            let back = student.inverse_steps(from..pair.student, start.clone(), context);
+            let back = student.inverse_steps(from..pair.student, start.clone(), context)?;
             terms.push(self.config.distance.mean_beyond_rounding(back, before));
             (from, before) = (pair.student, start);
         }
-        Tensor::cat(terms, 0).mean()
+        Ok(Tensor::cat(terms, 0).mean())
     }
 }
 
@@ -342,7 +347,7 @@ impl Objective for Distillation {
                 add("norm", config.norm_control, self.norm_control(&trace, &states));
             }
             if trajectory {
-                add("skd", config.skd, self.skd_trajectory(flow, &batch.x, &states, context));
+                add("skd", config.skd, self.skd_trajectory(flow, &batch.x, &states, context)?);
             }
         }
         if takes_skd(SkdForm::Cycle)
@@ -380,7 +385,13 @@ impl Objective for Distillation {
         self.identity.clone()
     }
 
-    fn dequantizer(&self) -> Option<&VariationalDequantizer> {
-        self.dequantizer.as_ref()
+    fn calibrate(&self, flow: &mut Flow, batch: &Batch, momentum: f64) -> Result<()> {
+        let seen = self.seen(batch)?;
+        let batch = seen.as_ref().unwrap_or(batch);
+        flow.calibrate(&batch.x, batch.context.as_ref(), momentum)
+    }
+
+    fn validate(&self, flow: &Flow, batches: &mut dyn Iterator<Item = Batch>) -> Result<f64> {
+        nll_of(flow, batches.map(|batch| Ok(self.seen(&batch)?.unwrap_or(batch))))
     }
 }

@@ -114,6 +114,13 @@ fn inherit_steps(mut student: Flow, teacher: &Flow, steps: &[usize]) -> Result<(
             },
         };
         if let Some(values) = source.and_then(|source| values.get(&source)) {
+            // Only layers of the user's own can be alike in all that is known of them and differ in this.
+            if values.len() != param.len() {
+                return refuse(
+                    format!("{name} has {} values, and {} in the teacher", param.len(), values.len()),
+                    "give both flows the same layers, or set distill.inherit = \"none\"",
+                );
+            }
             param.set_values(values.clone());
         }
     }

@@ -5,5 +5,5 @@ mod flow_file;
 mod tensors;
 
 pub use atomic::write_atomically;
-pub use flow_file::{FORMAT_VERSION, SplitFacts, TrainingFacts, load, save};
+pub use flow_file::{FORMAT_VERSION, load, save};
 pub(crate) use tensors::{Store, StoredTensors};

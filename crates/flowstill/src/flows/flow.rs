@@ -23,6 +23,11 @@ pub struct Level {
 crate::parameters!(Level { steps, split });
 
 impl Level {
+    /// Steps, data side first, and the split that ends every level but the last.
+    pub fn new(steps: Vec<Box<dyn Bijector>>, split: Option<Split>) -> Self {
+        Self { steps, split }
+    }
+
     /// The steps, data side first.
     pub fn steps(&self) -> &[Box<dyn Bijector>] {
         &self.steps
@@ -80,12 +85,22 @@ impl Flow {
             let split = architecture.splits.get(index).map(|split| Split::new(split, &mut rng, device)).transpose()?;
             levels.push(Level { steps, split });
         }
+        Self::assemble(architecture.clone(), levels, &mut rng, device)
+    }
+
+    /// Of layers that the architecture, which was checked, describes.
+    pub(super) fn assemble(
+        architecture: Architecture,
+        levels: Vec<Level>,
+        rng: &mut impl RngCore,
+        device: &Device,
+    ) -> Result<Self> {
         let latent_events = architecture.latent_events()?;
         let top = *latent_events.last().expect("a checked architecture has a level");
-        let base = Base::new(&architecture.base, top, &mut rng, device)?;
+        let base = Base::new(&architecture.base, top, rng, device)?;
         let (memory, programs) = (Memory::default(), Programs::default());
         Ok(Self {
-            architecture: architecture.clone(),
+            architecture,
             levels,
             base,
             latent_events,
@@ -153,12 +168,12 @@ impl Flow {
 
     /// The device that holds the weights; the CPU for a flow without any.
     pub fn device(&self) -> Device {
-        self.params().first().map_or_else(crate::device::cpu, |(_, param)| param.flat().device().without_autodiff())
+        crate::param::device_of(self)
     }
 
     /// The number of values an optimiser moves.
     pub fn parameter_count(&self) -> usize {
-        self.params().iter().filter(|(_, p)| p.is_trainable()).map(|(_, p)| p.len()).sum()
+        crate::param::trainable_count(self)
     }
 
     /// The shape (height, width, channels) of the latents of every level.
@@ -275,9 +290,10 @@ impl Flow {
     /// Latents to data, with `log |det dz/dx|` at the result, `[batch]`, in nats.
     ///
     /// # Errors
-    /// [`Error::Shape`] if a level or `context` does not fit.
+    /// [`Error::Shape`] if a level or `context` does not fit, [`Error::Config`] names a layer that has no inverse.
     pub fn inverse(&self, latents: &Latents, context: Context<'_>) -> Result<(Tensor<4>, Tensor<1>)> {
         self.check_latents(latents, context)?;
+        self.check_inverse()?;
         if let Some(done) = program::inverse(self, &self.programs, &latents.levels, context) {
             return Ok(done);
         }
@@ -325,9 +341,10 @@ impl Flow {
         range: std::ops::Range<usize>,
         state: Tensor<4>,
         context: Context<'_>,
-    ) -> Tensor<4> {
+    ) -> Result<Tensor<4>> {
+        self.check_inverse()?;
         let steps: Vec<_> = self.levels.iter().flat_map(|level| &level.steps).collect();
-        steps[range].iter().rev().fold(state, |state, step| step.inverse(state, context).0)
+        Ok(steps[range].iter().rev().fold(state, |state, step| step.inverse(state, context).0))
     }
 
     /// A number that changes whenever a saved value does; tells that a teacher stayed as it was.
@@ -475,7 +492,7 @@ impl Flow {
     /// A copy that records nothing: the frozen teacher, and what runs after training.
     pub fn frozen(mut self) -> Self {
         self.joined = None;
-        self.params_mut().into_iter().for_each(|(_, param)| param.set(param.flat().clone().without_autodiff()));
+        crate::param::freeze(&mut self);
         self
     }
 }

@@ -7,6 +7,7 @@ mod maf;
 mod memory;
 mod named;
 mod nsf;
+mod own;
 mod realnvp;
 
 pub use flow::{Flow, Level};

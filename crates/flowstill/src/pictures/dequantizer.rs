@@ -1,14 +1,13 @@
 //! Draw the noise that makes pictures continuous from a learned flow, given the picture.
 
-use super::examples::PixelBatch;
 use super::probit::normal_of_uniform;
 use super::scaling::{centred, scaled_tensor};
+use crate::batch::{Batch, PixelBatch};
 use crate::bijectors::permute::invert;
 use crate::bijectors::{Bijector, BijectorConfig, Chain, CouplingConfig, Mask, Squeeze, Univariate, build_all};
 use crate::conditioners::{Activation, ConditionerConfig};
 use crate::shape::sum_event;
-use crate::train::Batch;
-use crate::{Error, Param, Parameters, Result, random, to_f64};
+use crate::{Error, Result, random, to_f64};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -199,8 +198,7 @@ impl VariationalDequantizer {
 
     /// A copy that records nothing.
     pub fn frozen(mut self) -> Self {
-        let still = |param: &mut Param| param.set(param.flat().clone().without_autodiff());
-        self.params_mut().into_iter().for_each(|(_, param)| still(param));
+        crate::param::freeze(&mut self);
         self
     }
 

@@ -1,7 +1,7 @@
 //! Hold pictures as bytes, and make batches of them: noise, flips and labels follow from the seed and the step alone.
 
 use super::PictureScaling;
-use crate::train::Batch;
+use crate::batch::{Batch, PixelBatch};
 use crate::{Error, Result, random};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngCore;
@@ -18,17 +18,6 @@ pub struct Pictures {
     classes: usize,
     scaling: PictureScaling,
     flip: bool,
-}
-
-/// What the values of a batch of pictures were made of, `[batch, height, width, channels]`, row-major, turned round already where it was.
-#[derive(Clone, Debug)]
-pub struct PixelBatch {
-    /// Pixel values.
-    pub values: Vec<u8>,
-    /// The uniform noise in [0, 1) beside each.
-    pub noise: Vec<f32>,
-    /// How the two become what the flow sees.
-    pub scaling: PictureScaling,
 }
 
 impl Pictures {

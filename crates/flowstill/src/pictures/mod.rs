@@ -1,12 +1,13 @@
-//! Bring 8-bit pictures to a flow and back: dequantisation, scaling, bits per dimension, samples.
+//! Bring 8-bit pictures to a flow: bytes and batches of them, scaling, dequantisation.
 
 mod dequantizer;
 mod examples;
 mod probit;
 mod scaling;
-mod score;
 
+pub use crate::batch::PixelBatch;
 pub use dequantizer::{Dequantization, Dequantized, VariationalConfig, VariationalDequantizer};
-pub use examples::{Pictures, PixelBatch};
+pub use examples::Pictures;
+pub(crate) use examples::one_hot;
+pub use flowstill_runtime::pictures::chunk_of;
 pub use scaling::{PictureScaling, Range, centred, scaled_tensor};
-pub use score::{PictureScore, chunk_of};

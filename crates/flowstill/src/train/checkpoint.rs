@@ -44,7 +44,7 @@ pub struct State {
     pub finished: bool,
 }
 
-/// A training between two steps. Vectors join all parameters of a role in the flow's order.
+/// A training between two steps. Vectors join all parameters of a role in the model's order, then the objective's.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// Scalars.
@@ -100,16 +100,16 @@ mod tests {
     #[test]
     fn numbers_that_json_lacks_come_back_as_they_were() {
         let history = [1.0 / 3.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1e300];
-        let history = history.map(|nll| Validation { step: 1, nll, best: false }).to_vec();
+        let history = history.map(|value| Validation { step: 1, value, best: false }).to_vec();
         let state = State { history, plateau: f64::NAN, ..State::default() };
         let text = serde_json::to_string(&state).expect("writes");
         let again: State = serde_json::from_str(&text).expect("reads");
         assert!(again.plateau.is_nan());
         for (one, other) in state.history.iter().zip(&again.history) {
-            assert!(one.nll == other.nll || (one.nll.is_nan() && other.nll.is_nan()), "{text}");
+            assert!(one.value == other.value || (one.value.is_nan() && other.value.is_nan()), "{text}");
         }
         // As checkpoints of before wrote it.
         let old: Validation = serde_json::from_str(r#"{"step":1,"nll":null,"best":false}"#).expect("reads");
-        assert!(old.nll.is_nan());
+        assert!(old.value.is_nan());
     }
 }

@@ -10,7 +10,7 @@ pub enum Event {
         step: u64,
         /// Steps in all.
         total: u64,
-        /// Values that the optimiser moves in the flow.
+        /// Values that the optimiser moves in the model.
         parameters: usize,
     },
     /// A step was taken.
@@ -43,9 +43,10 @@ pub enum Event {
 pub struct Validation {
     /// Steps done.
     pub step: u64,
-    /// Mean negative log-likelihood, nats per row, standardised data; NaN or an infinity where the flow failed.
-    #[serde(with = "super::exact")]
-    pub nll: f64,
+    /// What the objective measures, the lower the better: for flows the mean negative log-likelihood, nats per row of standardised data or bits per
+    /// dimension of pictures; NaN or an infinity where the model failed. Checkpoints have always called it `nll`.
+    #[serde(rename = "nll", with = "super::exact")]
+    pub value: f64,
     /// Whether it is the lowest so far.
     pub best: bool,
 }

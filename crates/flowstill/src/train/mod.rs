@@ -1,24 +1,34 @@
-//! Train any objective over a flow's parameters, so that it can be stopped at any moment and go on to the same bits.
+//! Train any model under any objective, so that it can be stopped at any moment and go on to the same bits.
 
 mod checkpoint;
 mod config;
-mod data;
+mod dataset;
 mod events;
 mod exact;
+mod keep;
+mod likelihood;
 mod objective;
 mod optimiser;
+mod order;
+mod rows;
 mod run;
 mod schedule;
+mod trainable;
 mod trainer;
 mod vector;
 
+pub use crate::batch::Batch;
 pub use checkpoint::Checkpoint;
 pub(crate) use config::MOST_ROWS;
 pub use config::{OptimiserConfig, OptimiserKind, ScheduleConfig, ScheduleKind, TrainConfig};
-pub use data::{Batch, Examples, Rows, TrainingData};
+pub use dataset::{Dataset, Examples, TrainingData};
 pub use events::{Control, Event, Validation};
-pub use objective::{Loss, NegativeLogLikelihood, Objective, VariationalNll};
+pub(crate) use likelihood::nll_of;
+pub use likelihood::{NegativeLogLikelihood, VariationalNll, mean_nll, mean_nll_with};
+pub use objective::{Loss, Objective};
 pub use optimiser::Optimiser;
+pub use rows::Rows;
 pub use run::RunFolder;
 pub use schedule::Schedule;
-pub use trainer::{TrainReport, Trained, mean_nll, mean_nll_with, train};
+pub use trainable::Trainable;
+pub use trainer::{TrainReport, Trained, train};

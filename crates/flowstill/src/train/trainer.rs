@@ -1,15 +1,14 @@
 //! Take steps until the end: batch, loss, gradient, clip, update, validate, checkpoint.
 
-use super::checkpoint::{Checkpoint, State};
-use super::data::Order;
+use super::checkpoint::State;
 use super::optimiser::norm;
-use super::vector::{gather, layout, scatter};
+use super::order::Order;
+use super::vector::{gather, scatter};
 use super::{
-    Control, Event, Examples, Objective, Optimiser, RunFolder, Schedule, TrainConfig, TrainingData, Validation,
+    Control, Dataset, Event, Objective, Optimiser, RunFolder, Schedule, TrainConfig, Trainable, TrainingData,
+    Validation,
 };
-use crate::flows::Flow;
-use crate::param::{Param, Parameters, to_f64};
-use crate::pictures::VariationalDequantizer;
+use crate::param::{Param, to_f64, trainable_count};
 use crate::{Error, Result, Role};
 use burn::tensor::{Device, Tensor};
 use serde::Serialize;
@@ -17,11 +16,9 @@ use std::time::Instant;
 
 /// What a training gives.
 #[derive(Clone, Debug)]
-pub struct Trained {
-    /// The flow with the best weights, recording nothing.
-    pub flow: Flow,
-    /// What drew the noise of pictures, with the best weights, recording nothing; none for uniform noise.
-    pub dequantizer: Option<VariationalDequantizer>,
+pub struct Trained<M> {
+    /// The model with the best weights, recording nothing.
+    pub model: M,
     /// How it went.
     pub report: TrainReport,
 }
@@ -41,53 +38,21 @@ pub struct TrainReport {
     pub history: Vec<Validation>,
 }
 
-/// Mean negative log-likelihood, summed in f64: nats per row of a table, bits per dimension of pictures.
-///
-/// # Errors
-/// As [`Flow::log_prob`].
-pub fn mean_nll(flow: &Flow, examples: &Examples, device: &Device) -> Result<f64> {
-    mean_nll_with(flow, None, examples, device)
-}
-
-/// The same with noise of a dequantiser, its `log q` included.
-///
-/// # Errors
-/// As [`mean_nll`] and [`VariationalDequantizer::apply`].
-pub fn mean_nll_with(
-    flow: &Flow,
-    dequantizer: Option<&VariationalDequantizer>,
-    examples: &Examples,
-    device: &Device,
-) -> Result<f64> {
-    let chunk = examples.chunk();
-    let mut total = 0.0;
-    for start in (0..examples.len()).step_by(chunk) {
-        let batch = examples.range(start..(start + chunk).min(examples.len()), device);
-        let batch = match dequantizer {
-            Some(dequantizer) => dequantizer.apply(&batch)?,
-            None => batch,
-        };
-        total -= to_f64(flow.log_prob(batch.x, batch.context.as_ref())?).iter().sum::<f64>();
-        total -= batch.log_dets.iter().sum::<f64>();
-    }
-    Ok(total / examples.len() as f64 * flow.architecture().unit_of_loss())
-}
-
-/// Train `flow` by `objective`.
+/// Train `model` by `objective`.
 ///
 /// With a run folder, a checkpoint that lies there is gone on from, and the result is, bit for bit, that of a run that was never stopped.
 ///
 /// # Errors
 /// [`Error::Config`] and [`Error::Shape`] for settings and data that do not fit, [`Error::NotFinite`] when too many steps had to be skipped,
 /// [`Error::Interrupted`] after `events` answered [`Control::Stop`], and what files report.
-pub fn train(
-    flow: Flow,
-    objective: &mut dyn Objective,
-    data: &TrainingData,
+pub fn train<M: Trainable, D: Dataset<Batch = M::Batch>>(
+    model: M,
+    objective: &mut dyn Objective<M>,
+    data: &TrainingData<D>,
     config: &TrainConfig,
     run: Option<&RunFolder>,
     events: &mut dyn FnMut(&Event) -> Control,
-) -> Result<Trained> {
+) -> Result<Trained<M>> {
     config.check()?;
     for (name, rows) in [("training split", &data.train), ("validation split", &data.validation)] {
         if rows.is_empty() {
@@ -98,9 +63,9 @@ pub fn train(
             ));
         }
     }
-    let mut training = Training::start(flow, objective, data, config, run)?;
+    let mut training = Training::start(model, objective, data, config, run)?;
     let total = config.total_steps(data.train.len());
-    let begun = Event::Started { step: training.state.step, total, parameters: training.flow.parameter_count() };
+    let begun = Event::Started { step: training.state.step, total, parameters: trainable_count(&training.model) };
     if events(&begun) == Control::Stop {
         return training.stop();
     }
@@ -132,69 +97,71 @@ pub fn train(
     training.finish()
 }
 
-struct Training<'a> {
-    flow: Flow,
-    objective: &'a mut dyn Objective,
-    data: &'a TrainingData,
-    validation: Examples,
-    config: &'a TrainConfig,
-    run: Option<&'a RunFolder>,
-    device: Device,
+/// A training between two steps.
+pub(super) struct Training<'a, M: Trainable, D> {
+    pub(super) model: M,
+    pub(super) objective: &'a mut dyn Objective<M>,
+    pub(super) data: &'a TrainingData<D>,
+    pub(super) config: &'a TrainConfig,
+    pub(super) run: Option<&'a RunFolder>,
+    pub(super) device: Device,
     order: Order,
-    optimiser: Optimiser,
-    schedule: Schedule,
-    weights: Tensor<1>,
-    ema: Option<Tensor<1>>,
-    best: Option<(Tensor<1>, Option<Tensor<1>>)>,
-    state: State,
+    pub(super) optimiser: Optimiser,
+    pub(super) schedule: Schedule,
+    pub(super) weights: Tensor<1>,
+    pub(super) ema: Option<Tensor<1>>,
+    /// All trainable values, and the model's buffers, of the best validation.
+    pub(super) best: Option<(Tensor<1>, Option<Tensor<1>>)>,
+    pub(super) state: State,
     begun: Instant,
-    before: f64,
+    pub(super) before: f64,
     last_loss: f64,
 }
 
-/// The flow's parameters, then the objective's: the order of every joined vector.
-fn all<'a>(flow: &'a Flow, objective: &'a dyn Objective) -> Vec<(String, &'a Param)> {
+/// The model's parameters, then the objective's: the order of every joined vector.
+fn all<'a, M: Trainable>(model: &'a M, objective: &'a dyn Objective<M>) -> Vec<(String, &'a Param)> {
     let mut out = Vec::new();
-    flow.collect("flow", &mut out);
+    model.collect("model", &mut out);
     objective.collect("objective", &mut out);
     out
 }
 
-fn all_mut<'a>(flow: &'a mut Flow, objective: &'a mut dyn Objective) -> Vec<(String, &'a mut Param)> {
+pub(super) fn all_mut<'a, M: Trainable>(
+    model: &'a mut M,
+    objective: &'a mut dyn Objective<M>,
+) -> Vec<(String, &'a mut Param)> {
     let mut out = Vec::new();
-    flow.collect_mut("flow", &mut out);
+    model.collect_mut("model", &mut out);
     objective.collect_mut("objective", &mut out);
     out
 }
 
-impl<'a> Training<'a> {
+impl<'a, M: Trainable, D: Dataset<Batch = M::Batch>> Training<'a, M, D> {
     fn start(
-        mut flow: Flow,
-        objective: &'a mut dyn Objective,
-        data: &'a TrainingData,
+        model: M,
+        objective: &'a mut dyn Objective<M>,
+        data: &'a TrainingData<D>,
         config: &'a TrainConfig,
         run: Option<&'a RunFolder>,
     ) -> Result<Self> {
-        let device = flow.device();
-        flow = flow.with_memory(config.memory);
-        let count = data.train.len().min(config.initialize_rows).min(data.train.initial_count());
-        let first = data.train.range(0..count, &device);
-        objective.initialize(&first)?;
-        flow.initialize(&first.x, first.context.as_ref())?;
-        let weights = gather(&all(&flow, objective), Role::Trainable)
-            .ok_or_else(|| Error::config("flow", "nothing to train", "use a flow with trainable parameters"))?;
+        let device = model.device();
+        let mut model = model.with_memory(config.memory);
+        let count = data.train.len().min(config.initialize_rows).min(data.train.most_to_initialize());
+        objective.initialize(&mut model, &data.train.range(0..count, &device))?;
+        let weights = gather(&all(&model, objective), Role::Trainable)
+            .ok_or_else(|| Error::config("model", "nothing to train", "use a model with trainable parameters"))?;
+        let fingerprint = fingerprint(&model, objective, data, config);
         let mut training = Self {
             order: Order::new(config.seed, data.train.len()),
             optimiser: Optimiser::new(&config.optimiser, weights.dims()[0], &device),
             schedule: Schedule::new(&config.schedule),
             ema: (config.ema > 0.0).then(|| weights.clone()),
-            validation: data.validation.head(config.validation_rows),
-            state: State { plateau: 1.0, fingerprint: fingerprint(&flow, objective, data, config), ..State::default() },
+            state: State { plateau: 1.0, fingerprint, ..State::default() },
             best: None,
             begun: Instant::now(),
             before: 0.0,
             last_loss: f64::NAN,
-            flow,
+            model,
             objective,
             data,
             config,
@@ -212,49 +179,12 @@ impl<'a> Training<'a> {
         Ok(training)
     }
 
-    fn resume(&mut self, path: &std::path::Path) -> Result<()> {
-        let length = self.weights.dims()[0];
-        let buffers: usize = layout(&self.flow.params(), Role::Buffer).iter().map(|(_, n)| n).sum();
-        let flow_length: usize = layout(&self.flow.params(), Role::Trainable).iter().map(|(_, n)| n).sum();
-        let mut lengths = vec![("weights".to_string(), length), ("first".into(), length), ("second".into(), length)];
-        if buffers > 0 {
-            lengths.push(("buffers".into(), buffers));
-        }
-        if self.ema.is_some() {
-            lengths.push(("ema".into(), length));
-        }
-        let probe = Checkpoint::load(path, &self.state.fingerprint, &lengths, &self.device)?;
-        if probe.state.best.is_some() {
-            let kept = if self.objective.dequantizer().is_some() { length } else { flow_length };
-            lengths.push(("best_weights".into(), kept));
-            if buffers > 0 {
-                lengths.push(("best_buffers".into(), buffers));
-            }
-        }
-        let checkpoint = Checkpoint::load(path, &self.state.fingerprint, &lengths, &self.device)?;
-        let vector = |name: &str| checkpoint.vector(name);
-        self.weights = vector("weights").unwrap_or_else(|| self.weights.clone());
-        let moment = |name: &str| vector(name).unwrap_or_else(|| self.weights.zeros_like());
-        self.optimiser.set_moments(moment("first"), moment("second"));
-        self.optimiser.updates = checkpoint.state.updates;
-        self.schedule.plateau = checkpoint.state.plateau;
-        self.schedule.waited = checkpoint.state.waited;
-        self.ema = vector("ema");
-        self.best = vector("best_weights").map(|weights| (weights, vector("best_buffers")));
-        if let Some(buffers) = vector("buffers") {
-            scatter(&buffers, self.flow.params_mut(), Role::Buffer, false);
-        }
-        self.before = checkpoint.state.seconds;
-        self.state = checkpoint.state;
-        Ok(())
+    pub(super) fn put_weights(&mut self) {
+        scatter(&self.weights, all_mut(&mut self.model, self.objective), Role::Trainable, true);
+        self.model.join(&self.weights);
     }
 
-    fn put_weights(&mut self) {
-        scatter(&self.weights, all_mut(&mut self.flow, self.objective), Role::Trainable, true);
-        self.flow.join(&self.weights);
-    }
-
-    fn elapsed(&self) -> f64 {
+    pub(super) fn elapsed(&self) -> f64 {
         self.before + self.begun.elapsed().as_secs_f64()
     }
 
@@ -262,18 +192,16 @@ impl<'a> Training<'a> {
         let step = self.state.step;
         let indices = self.order.batch(step, self.config.batch);
         let batch = self.data.train.batch(&indices, self.config.seed, step, &self.device);
-        if step > 0 && step.is_multiple_of(self.config.calibrate_every) && self.flow.has_statistics() {
-            let mut still = self.flow.clone().frozen();
-            // The statistics settle as the rate does: their noise would otherwise be the last thing that moves the flow.
+        if step > 0 && step.is_multiple_of(self.config.calibrate_every) && self.model.has_statistics() {
+            let mut still = self.model.clone().frozen();
+            // The statistics settle as the rate does: their noise would otherwise be the last thing that moves the model.
             let momentum = self.config.calibrate_momentum * self.schedule.fraction(step, total);
-            let drawn = self.objective.dequantizer().map(|dequantizer| dequantizer.apply(&batch)).transpose()?;
-            let seen = drawn.as_ref().unwrap_or(&batch);
-            still.calibrate(&seen.x, seen.context.as_ref(), momentum)?;
+            self.objective.calibrate(&mut still, &batch, momentum)?;
             if let Some(buffers) = gather(&still.params(), Role::Buffer) {
-                scatter(&buffers, self.flow.params_mut(), Role::Buffer, false);
+                scatter(&buffers, self.model.params_mut(), Role::Buffer, false);
             }
         }
-        let loss = self.objective.loss(&self.flow, &batch, step, total)?;
+        let loss = self.objective.loss(&self.model, &batch, step, total)?;
         let value = to_f64(loss.total.clone())[0];
         let gradient = if value.is_finite() { Some(self.gradient(&loss.total)) } else { None };
         let norm = gradient.as_ref().map(norm);
@@ -318,8 +246,8 @@ impl<'a> Training<'a> {
     fn gradient(&self, loss: &Tensor<1>) -> Tensor<1> {
         let mut grads = loss.backward();
         // A program's gradient comes as one vector; whatever else the loss did with single tensors comes beside it.
-        let joined = self.flow.joined().and_then(|leaf| leaf.grad_remove(&mut grads));
-        let parts = all(&self.flow, self.objective).into_iter().filter(|(_, param)| param.is_trainable());
+        let joined = self.model.joined().and_then(|leaf| leaf.grad_remove(&mut grads));
+        let parts = all(&self.model, self.objective).into_iter().filter(|(_, param)| param.is_trainable());
         let own: Vec<(usize, Option<Tensor<1>>)> =
             parts.map(|(_, param)| (param.len(), param.flat().grad_remove(&mut grads))).collect();
         match joined {
@@ -357,97 +285,16 @@ impl<'a> Training<'a> {
         });
         run.append(&line)
     }
-
-    /// The flow as it is validated and kept: with the averaged weights if there are any.
-    fn candidate(&self) -> Flow {
-        let mut flow = self.flow.clone().frozen();
-        if let Some(ema) = &self.ema {
-            // The flow's own parameters come first in the joined vector.
-            scatter(ema, flow.params_mut(), Role::Trainable, false);
-        }
-        flow
-    }
-
-    fn validate(&mut self) -> Result<Validation> {
-        let mut flow = self.candidate();
-        let joint = self.objective.dequantizer().is_some().then(|| self.ema.clone().unwrap_or(self.weights.clone()));
-        if let Some(weights) = &joint {
-            scatter(weights, all_mut(&mut flow, self.objective), Role::Trainable, false);
-        }
-        let nll = mean_nll_with(&flow, self.objective.dequantizer(), &self.validation, &self.device)?;
-        if joint.is_some() {
-            self.put_weights();
-        }
-        let best = nll.is_finite() && self.state.best.is_none_or(|before| nll < before.nll);
-        let validation = Validation { step: self.state.step, nll, best };
-        self.schedule.validated(best);
-        self.state.since_best = if best { 0 } else { self.state.since_best + 1 };
-        if best {
-            let params = flow.params();
-            let weights = joint.or_else(|| gather(&params, Role::Trainable));
-            self.best = weights.map(|weights| (weights, gather(&params, Role::Buffer)));
-            self.state.best = Some(validation);
-        }
-        self.state.history.push(validation);
-        if let Some(run) = self.run {
-            run.append(&serde_json::json!({ "step": validation.step, "validation_nll": nll, "best": best }))?;
-        }
-        Ok(validation)
-    }
-
-    fn save(&mut self) -> Result<()> {
-        let Some(run) = self.run else { return Ok(()) };
-        self.state.seconds = self.elapsed();
-        self.state.updates = self.optimiser.updates;
-        self.state.plateau = self.schedule.plateau;
-        self.state.waited = self.schedule.waited;
-        let mut vectors = vec![("weights".to_string(), self.weights.clone())];
-        vectors.extend(["first", "second"].map(String::from).into_iter().zip(self.optimiser.moments()));
-        vectors.extend(gather(&self.flow.params(), Role::Buffer).map(|buffers| ("buffers".into(), buffers)));
-        vectors.extend(self.ema.clone().map(|ema| ("ema".into(), ema)));
-        if let Some((weights, buffers)) = &self.best {
-            vectors.push(("best_weights".into(), weights.clone()));
-            vectors.extend(buffers.clone().map(|buffers| ("best_buffers".into(), buffers)));
-        }
-        Checkpoint { state: self.state.clone(), vectors }.save(&run.checkpoint())
-    }
-
-    fn stop(mut self) -> Result<Trained> {
-        self.save()?;
-        Err(Error::Interrupted { step: self.state.step })
-    }
-
-    fn finish(self) -> Result<Trained> {
-        let mut flow = self.flow.clone().frozen();
-        let Some((weights, buffers)) = &self.best else {
-            return Err(Error::NotFinite {
-                what: "training".into(),
-                problem: "no validation gave a finite likelihood".into(),
-                remedy: "lower train.optimiser.rate, or check the data".into(),
-            });
-        };
-        match self.objective.dequantizer().is_some() {
-            true => scatter(weights, all_mut(&mut flow, self.objective), Role::Trainable, false),
-            false => scatter(weights, flow.params_mut(), Role::Trainable, false),
-        }
-        if let Some(buffers) = buffers {
-            scatter(buffers, flow.params_mut(), Role::Buffer, false);
-        }
-        let report = TrainReport {
-            steps: self.state.step,
-            skipped: self.state.skipped,
-            seconds: self.elapsed(),
-            best: self.state.best,
-            history: self.state.history.clone(),
-        };
-        let dequantizer = self.objective.dequantizer().map(|dequantizer| dequantizer.clone().frozen());
-        Ok(Trained { flow, dequantizer, report })
-    }
 }
 
 /// What a checkpoint must agree with before a run goes on from it.
-fn fingerprint(flow: &Flow, objective: &dyn Objective, data: &TrainingData, config: &TrainConfig) -> String {
-    let text = serde_json::to_string(&(flow.architecture(), config)).unwrap_or_default();
+fn fingerprint<M: Trainable, D: Dataset>(
+    model: &M,
+    objective: &dyn Objective<M>,
+    data: &TrainingData<D>,
+    config: &TrainConfig,
+) -> String {
+    let text = format!("[{},{}]", model.description(), serde_json::to_string(config).unwrap_or_default());
     let hash = text
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));

@@ -68,11 +68,16 @@ impl Way {
                 // Values come in the shape of the data; a layer that changes shapes wants those of its latents.
                 let [b, h, w, c] = x.dims();
                 let width = context.map_or(0, |context| context.dims()[1]);
-                let [h, w, c] = layer.config().output_event([h, w, c], width).expect("the layer fits its data");
+                let [h, w, c] = output_event(layer, [h, w, c], width);
                 layer.inverse(x.reshape([b, h, w, c]), context)
             }
         }
     }
+}
+
+/// The shape that a layer makes of `event`; one of its own configuration keeps it.
+fn output_event(layer: &dyn Bijector, event: [usize; 3], context: usize) -> [usize; 3] {
+    layer.config().map_or(event, |config| config.output_event(event, context).expect("the layer fits its data"))
 }
 
 /// A batch on the host: its values, its shape, and the values and width of its context.
@@ -119,7 +124,7 @@ impl Batch {
         let (z, log_det) = way.apply(layer, x, context.as_ref());
         let [batch, h, w, c] = self.shape;
         let event = match way {
-            Way::Forward => layer.config().output_event([h, w, c], self.width).expect("the layer fits its data"),
+            Way::Forward => output_event(layer, [h, w, c], self.width),
             Way::Inverse => [h, w, c],
         };
         assert_eq!((z.dims(), log_det.dims()), ([batch, event[0], event[1], event[2]], [batch]));

@@ -61,7 +61,11 @@ fn tensors_restored_by_name_give_the_same_bits() {
         let file = saved(layer.as_ref());
         let names: std::collections::BTreeSet<&String> = file.iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), file.len(), "{case:?}: names are unique");
-        let mut fresh = layer.config().build(&mut stream(99, "other", 1), &device()).expect("its own settings");
+        let mut fresh = layer
+            .config()
+            .expect("of the library")
+            .build(&mut stream(99, "other", 1), &device())
+            .expect("its own settings");
         for (name, param) in fresh.params_mut() {
             if let Some((_, values)) = file.iter().find(|(saved, _)| *saved == name) {
                 param.set_values(values.clone());

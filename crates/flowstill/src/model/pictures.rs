@@ -1,14 +1,12 @@
 //! Score pictures in bits per dimension, draw new ones, and carry them to latents and back.
 
-use super::Pictures;
-use super::examples::one_hot;
+use super::Model;
 use crate::flows::Latents;
-use crate::model::Model;
+use crate::pictures::{PictureScaling, Pictures, chunk_of, one_hot};
 use crate::{Error, Result, random, to_f32, to_f64};
 use burn::tensor::Tensor;
 use std::f64::consts::LN_2;
 
-pub use flowstill_runtime::pictures::chunk_of;
 use flowstill_runtime::pictures::log_mean_exp;
 
 /// Bits per dimension of a set of pictures.
@@ -172,7 +170,7 @@ impl Model {
         (classes > 0).then(|| one_hot(labels, classes, &self.flow.device()))
     }
 
-    fn scaling(&self) -> Result<super::PictureScaling> {
+    fn scaling(&self) -> Result<PictureScaling> {
         self.pictures.ok_or_else(|| {
             Error::config("flow", "models rows of a table, not pictures", "use a flow that was trained on pictures")
         })

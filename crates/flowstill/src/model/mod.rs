@@ -1,13 +1,17 @@
 //! Join a flow to its preprocessing, so that densities and samples are in the data's own units.
 
-use crate::file::TrainingFacts;
+mod facts;
+mod pictures;
+
 use crate::flows::Flow;
 use crate::pictures::{PictureScaling, VariationalDequantizer};
 use crate::shape::table_to_batch;
 use crate::{Error, Result, random, to_f32};
 use burn::tensor::{Tensor, TensorData};
 
+pub use facts::{SplitFacts, TrainingFacts};
 pub use flowstill_runtime::Standardization;
+pub use pictures::PictureScore;
 
 /// What a flow file holds: a flow, its preprocessing and its history.
 #[derive(Clone, Debug)]
