@@ -1,24 +1,17 @@
 //! Speak to the worker as `bench/compare` does.
 
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
 
 fn talk(requests: &[Value]) -> Vec<Value> {
-    let mut worker = Command::new(env!("CARGO_BIN_EXE_flowstill-bench"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the worker starts");
-    let (mut to, from) = (worker.stdin.take().expect("piped"), BufReader::new(worker.stdout.take().expect("piped")));
-    let mut lines = from.lines();
-    let replies = requests.iter().map(|request| {
-        writeln!(to, "{request}").expect("the worker reads");
-        serde_json::from_str(&lines.next().expect("an answer").expect("text")).expect("JSON")
-    });
-    let replies = replies.collect();
-    drop(to);
-    assert!(worker.wait().expect("it ends").success());
+    let lines: String = requests.iter().map(|request| format!("{request}\n")).collect();
+    let mut replies = Vec::new();
+    flowstill_bench::serve(lines.as_bytes(), &mut replies).expect("memory can be written");
+    let replies: Vec<Value> = replies
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).expect("JSON"))
+        .collect();
+    assert_eq!(replies.len(), requests.len(), "one line per line");
     replies
 }
 

@@ -1,4 +1,8 @@
 //! Build one flow of flowstill and time what it is asked for: a JSON line in, a JSON line out.
+//!
+//! `bench/compare` starts `examples/worker.rs`, which is [`serve`] between standard input and standard output.
+
+#![forbid(unsafe_code)]
 
 mod array;
 mod case;
@@ -31,16 +35,18 @@ fn answer(request: Request, workload: &mut Option<Workload>) -> Result<Reply, St
     }
 }
 
-fn main() -> std::io::Result<()> {
+/// Answer every line of `input` with one line of `output`, until `input` ends.
+///
+/// A request that cannot be done is answered with `{"error": "..."}`; only reading and writing can fail.
+pub fn serve(input: impl BufRead, mut output: impl Write) -> std::io::Result<()> {
     let mut workload = None;
-    let mut out = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
+    for line in input.lines() {
         let reply = serde_json::from_str(&line?)
             .map_err(|error| format!("no request: {error}"))
             .and_then(|request| answer(request, &mut workload))
             .unwrap_or_else(|error| Reply::Failed { error });
-        writeln!(out, "{}", serde_json::to_string(&reply)?)?;
-        out.flush()?;
+        writeln!(output, "{}", serde_json::to_string(&reply)?)?;
+        output.flush()?;
     }
     Ok(())
 }
