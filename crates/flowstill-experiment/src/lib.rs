@@ -52,11 +52,11 @@ mod report;
 mod plots;
 pub mod sheets;
 
-mod build;
 mod compare;
 mod experiment;
 mod run_folder;
 mod runner;
+mod untrained;
 
 pub use error::{Error, Result};
 pub use events::{Event, Events};

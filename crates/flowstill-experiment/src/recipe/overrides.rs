@@ -19,7 +19,7 @@ impl Override {
     }
 
     /// The parts of the path.
-    pub fn path(&self) -> &[String] {
+    pub(super) fn path(&self) -> &[String] {
         &self.path
     }
 
@@ -27,7 +27,7 @@ impl Override {
     ///
     /// # Errors
     /// When the way leads through something that is no table, or names no entry of a list.
-    pub fn apply(&self, table: &mut Table) -> Result<()> {
+    pub(super) fn apply(&self, table: &mut Table) -> Result<()> {
         let Some((last, way)) = self.path.split_last() else { return Ok(()) };
         let mut place = table;
         let mut way = way.iter();

@@ -18,7 +18,7 @@ pub struct Source {
 
 impl Source {
     /// Keep the text of the file `name`.
-    pub fn new(name: impl Into<String>, text: impl Into<String>, overrides: Vec<Override>) -> Self {
+    pub(super) fn new(name: impl Into<String>, text: impl Into<String>, overrides: Vec<Override>) -> Self {
         Self { name: name.into(), text: text.into(), overrides, flag: "--set" }
     }
 
@@ -41,12 +41,12 @@ impl Source {
     }
 
     /// What the command line changed.
-    pub fn overrides(&self) -> &[Override] {
+    pub(super) fn overrides(&self) -> &[Override] {
         &self.overrides
     }
 
     /// A message about the value at `path`, saying where it was written.
-    pub fn fault(&self, path: &[String], message: impl AsRef<str>) -> Error {
+    pub(super) fn fault(&self, path: &[String], message: impl AsRef<str>) -> Error {
         Error::input(format!("{}: {}", self.place(path), one_line(message.as_ref())))
     }
 
