@@ -206,15 +206,18 @@ impl Program {
 }
 
 /// Carry the gradient of an inverse to the latents, beside the data.
-struct ThroughInverse<'a, 'b> {
-    latents: Vec<&'a mut [f32]>,
-    sums: &'b mut [f32],
+pub(crate) struct ThroughInverse<'a, 'b> {
+    /// Where it ends, level by level.
+    pub latents: Vec<&'a mut [f32]>,
+    /// The sums of the weights' gradients; empty where those are not wanted.
+    pub sums: &'b mut [f32],
 }
 
 impl Visitor for ThroughInverse<'_, '_> {
     fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
         layer.forward(work, tape);
-        layer.backward_inverse(work, tape, &mut self.sums[sums.clone()]);
+        let own = if self.sums.is_empty() { &mut [] } else { &mut self.sums[sums.clone()] };
+        layer.backward_inverse(work, tape, own);
     }
 
     fn latents(&mut self, level: usize, kept: usize, work: &mut Work, _tape: &mut Tape) {

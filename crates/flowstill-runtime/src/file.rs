@@ -2,92 +2,60 @@
 
 use crate::architecture::Architecture;
 use crate::density::Density;
-use crate::pictures::PictureScaling;
+use crate::dequantizer::VariationalConfig;
 use crate::stored::StoredTensors;
-use crate::{Error, Places, Program, Purpose, Result, Standardization};
-use serde::Deserialize;
+use crate::{Compiled, Document, Error, FORMAT_VERSION, KIND, Places, Result};
 use std::path::Path;
-
-/// The newest format of flow files that is read, and the one that flowstill writes.
-pub const FORMAT_VERSION: u32 = 1;
-
-/// The kind that a flow file says it is.
-pub const KIND: &str = "flowstill-flow";
-
-/// What is known about how a flow came to be.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Facts {
-    /// The role in a comparison: teacher, plain, ilkd, ...
-    pub role: String,
-    /// The family and size in words.
-    pub flow: String,
-    /// The data set.
-    pub data: String,
-    /// The columns, in order.
-    pub columns: Vec<String>,
-    /// The conditioning columns, in order.
-    pub context_columns: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    architecture: Architecture,
-    standardization: Standardization,
-    #[serde(default)]
-    pictures: Option<PictureScaling>,
-    #[serde(default)]
-    dequantizer: Option<serde::de::IgnoredAny>,
-    #[serde(default)]
-    facts: Facts,
-}
 
 /// A flow file as it is run.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub program: Program,
+    pub flow: Compiled,
     pub base: Density,
-    pub standardization: Standardization,
-    pub pictures: Option<PictureScaling>,
-    pub dequantizer: bool,
-    pub facts: Facts,
+    pub dequantizer: Option<Compiled>,
+    pub document: Document,
 }
 
 /// From the bytes of a file; `path` is what errors call it.
 pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Loaded> {
     let (mut tensors, document): (StoredTensors, Document) = StoredTensors::parse(bytes, path, KIND, FORMAT_VERSION)?;
-    let Document { architecture, standardization, pictures, dequantizer, facts } = document;
-    let unbuildable = |error: Error| {
-        Error::file(path, format!("describes a flow that cannot be built ({error})"), "update flowstill")
-    };
-    architecture.check().map_err(unbuildable)?;
-    // A description costs a forger nothing: nothing is made from it before the file is seen to hold what it speaks of.
-    tensors.must_hold(path, architecture.value_count().map_err(unbuildable)?)?;
-    let list = architecture.tensors().map_err(unbuildable)?;
-    let places = Places::new(list.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.iter().product())));
-    let mut values = Vec::with_capacity(places.len());
-    for tensor in &list {
-        values.extend(tensors.take_within(path, tensor)?);
-    }
-    // The weights of a dequantiser may lie there, unused: sampling does without.
-    let extra = tensors.left().into_iter().find(|name| dequantizer.is_none() || !name.starts_with("dequantizer."));
-    if let Some(extra) = extra {
+    document.check(path, &tensors)?;
+    let (places, values) = take(path, &document.architecture, &mut tensors, str::to_string)?;
+    let noise = document.dequantizer(path)?;
+    let noise = noise.map(|noise| {
+        let taken = take(path, &noise, &mut tensors, VariationalConfig::name_in_file);
+        taken.map(|(places, values)| (noise, places, values))
+    });
+    let noise = noise.transpose()?;
+    if let Some(extra) = tensors.left().first() {
         return Err(Error::file(path, format!("tensor {extra} belongs to no layer"), "update flowstill"));
     }
-    if dequantizer.is_some() && pictures.is_none() {
-        return Err(Error::file(path, "has a dequantiser for a flow over tables", "write the file again"));
-    }
-    standardization.check(architecture.event[2], architecture.context, path)?;
-    if let Some(scaling) = &pictures {
-        scaling.check().map_err(|error| Error::file(path, error.to_string(), "write the file again"))?;
-    }
-    let mut program = Program::new(&architecture, &places).map_err(|refused| {
-        Error::file(path, format!("holds a layer that cannot be run ({refused})"), "update flowstill")
-    })?;
-    program.load(&values, Purpose { forward: true, backward: false, inverse: true });
-    let top = program.latents().last().map_or(0, |event| event.iter().product());
+    let top = document.architecture.latent_events().map_err(|error| Document::unbuildable(path, &error))?;
+    let top = top.last().map_or(0, |event| event.iter().product());
     let named = |name: &str| places.range(name).map_or(&[][..], |range| &values[range]);
     let [mean, log_std, logits] = ["base.mean", "base.log_std", "base.logits"].map(named);
-    let base = Density::new(&architecture.base, top, mean, log_std, logits);
-    Ok(Loaded { program, base, standardization, pictures, dequantizer: dequantizer.is_some(), facts })
+    let base = Density::new(&document.architecture.base, top, mean, log_std, logits);
+    let refused = |refused| {
+        Error::file(path, format!("holds a layer that cannot be run ({refused})"), "update flowstill")
+    };
+    let flow = Compiled::new(document.architecture.clone(), places, values).map_err(refused)?;
+    let dequantizer = noise.map(|(noise, places, values)| Compiled::new(noise, places, values)).transpose();
+    Ok(Loaded { flow, base, dequantizer: dequantizer.map_err(refused)?, document })
+}
+
+/// The tensors of a flow out of those of a file, where they have these names.
+fn take(
+    path: &Path,
+    architecture: &Architecture,
+    tensors: &mut StoredTensors,
+    in_file: impl Fn(&str) -> String,
+) -> Result<(Places, Vec<f32>)> {
+    let mut list = architecture.tensors().map_err(|error| Document::unbuildable(path, &error))?;
+    let places = Places::new(list.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.iter().product())));
+    let mut values = Vec::with_capacity(places.len());
+    for tensor in &mut list {
+        tensor.name = in_file(&tensor.name);
+        values.extend(tensors.take_within(path, tensor)?);
+    }
+    Ok((places, values))
 }

@@ -116,7 +116,7 @@ impl Program {
     }
 
     /// Run a tile; with the other threads at hand, if it is alone and long enough.
-    fn with_team<R: Send>(&self, alone: bool, samples: usize, run: impl FnOnce() -> R + Send) -> R {
+    pub(crate) fn with_team<R: Send>(&self, alone: bool, samples: usize, run: impl FnOnce() -> R + Send) -> R {
         let products = self.sums.saturating_mul(samples * self.event[0] * self.event[1]) / SHARE_OF_LEVELS;
         if alone && products > LONG { with_team(run) } else { run() }
     }

@@ -328,18 +328,42 @@ fn forged_descriptions_are_refused_and_never_panic() {
 }
 
 #[test]
-fn a_learned_dequantiser_is_left_out_of_samples_and_refused_for_scores() {
+fn a_learned_dequantiser_scores_the_same_bits() {
     let folder = tempfile::tempdir().expect("a folder");
-    let event = [4, 4, 3];
-    let text = r#"{"kind":"glow","levels":2,"steps":1,"hidden":6}"#;
-    let mut model = model(flow(text, event, 0));
-    model.pictures = Some(PictureScaling::default());
-    let config = VariationalConfig::default();
-    model.dequantizer = Some(VariationalDequantizer::new(&config, event, 1, &Device::default()).expect("fits"));
-    let runtime = Runtime::load(saved(&model, folder.path())).expect("loads");
-    let mut out = vec![0; 5 * 48];
-    runtime.sample_pictures(2, 1.0, &[], &mut out).expect("draws");
-    assert_eq!(out, model.sample_pictures(5, 2, 1.0, &[]).expect("draws"));
-    let error = runtime.bits_per_dim(&out, &[], 1, 0, &mut [0.0; 5]).expect_err("noise").to_string();
-    assert!(error.contains("which only the full library draws"), "{error}");
+    let event = [4, 6, 3];
+    let text = r#"{"kind":"glow","levels":1,"steps":1,"hidden":6}"#;
+    for range in [Range::Centred, Range::Logit { alpha: 0.05 }] {
+        let mut model = model(flow(text, event, 0));
+        let scaling = PictureScaling { bits: 5, range };
+        model.pictures = Some(scaling);
+        let config = VariationalConfig { steps: 3, hidden: 7 };
+        let mut dequantizer = VariationalDequantizer::new(&config, event, 1, &Device::default()).expect("fits");
+        let mut rng = random::stream(5, "move", 0);
+        for (_, param) in dequantizer.params_mut().into_iter().filter(|(_, param)| param.is_trainable()) {
+            let noise = random::normals(param.len(), &mut rng);
+            param.set_values(param.values().iter().zip(noise).map(|(value, noise)| value + 0.1 * noise).collect());
+        }
+        model.dequantizer = Some(dequantizer);
+        let runtime = Runtime::load(saved(&model, folder.path())).expect("loads");
+        let mut out = vec![0; 5 * 72];
+        runtime.sample_pictures(2, 1.0, &[], &mut out).expect("draws");
+        assert_eq!(out, model.sample_pictures(5, 2, 1.0, &[]).expect("draws"));
+        let pictures = Pictures::new(out.clone(), event, scaling).expect("fits");
+        for draws in [1, 3] {
+            let expected = model.bits_per_dim(&pictures, draws, 8, |_| true).expect("scores").each;
+            let mut own = vec![0.0; 5];
+            runtime.bits_per_dim(&out, &[], draws, 8, &mut own).expect("scores");
+            assert_eq!(own, expected, "{range:?} {draws}");
+        }
+        // The tensors that train it are the other definition.
+        let dequantizer = model.dequantizer.as_ref().expect("there");
+        let batch = dequantizer.apply(&pictures.range(0..5, 8, &Device::default())).expect("fits");
+        let log_prob = to_f32(model.flow.log_prob(batch.x, None).expect("scores"));
+        let mut own = vec![0.0; 5];
+        runtime.bits_per_dim(&out, &[], 1, 8, &mut own).expect("scores");
+        for ((own, log_prob), log_det) in own.iter().zip(log_prob).zip(batch.log_dets) {
+            let expected = -(f64::from(log_prob) + log_det) / (72.0 * std::f64::consts::LN_2);
+            assert!((own - expected).abs() < 1e-5, "{range:?}: {own} {expected}");
+        }
+    }
 }

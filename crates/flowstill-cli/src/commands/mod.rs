@@ -127,11 +127,6 @@ fn choose(name: args::Device) -> Outcome<Device> {
     Ok(device(name.name(), &mut |event| progress.event(event))?)
 }
 
-/// Whether flow files may run without tensors: on the CPU.
-fn runs_files(device: &Device) -> bool {
-    *device == flowstill::device::cpu()
-}
-
 /// Takes values, whole rows one after another.
 type Put<'a> = &'a mut dyn FnMut(&[f64]) -> Outcome<()>;
 

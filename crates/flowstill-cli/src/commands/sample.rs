@@ -1,13 +1,12 @@
 //! `flowstill sample`: rows drawn from a flow, in the data's own units.
 
-use super::{choose, refuse_same, runs_files, write_parts};
+use super::{choose, refuse_same, write_parts};
 use crate::args::Sample;
 use crate::failure::{Failure, Outcome};
 use crate::out;
 use flowstill::file;
 use flowstill::model::{CHUNK, Model};
 use flowstill_experiment::read_context;
-use flowstill_runtime::Model as Runtime;
 
 pub(super) fn run(args: &Sample) -> Outcome<()> {
     if let Some(context) = &args.context {
@@ -31,12 +30,8 @@ pub(super) fn run(args: &Sample) -> Outcome<()> {
     // With a context each row says what it was drawn for.
     all.extend(names(&model.facts.context_columns, model.context_columns(), "context"));
     let (mut drawn, mut bad) = (0, 0);
-    let runtime = runs_files(&device).then(|| Runtime::load(&args.flow).ok()).flatten();
     // Chunks are drawn side by side, as many as there are cores for; about a million values are held.
-    let part = match &runtime {
-        Some(_) => CHUNK * ((1 << 20) / (CHUNK * all.len()).max(1)).clamp(1, 16),
-        None => CHUNK,
-    };
+    let part = CHUNK * ((1 << 20) / (CHUNK * all.len()).max(1)).clamp(1, 16);
     let mut next = || -> Outcome<Option<Vec<f64>>> {
         let count = part.min(rows - drawn);
         if count == 0 {
@@ -47,15 +42,7 @@ pub(super) fn run(args: &Sample) -> Outcome<()> {
             };
         }
         let context = wanted.context(drawn, count);
-        let values = match &runtime {
-            Some(runtime) => {
-                let mut values = vec![0.0; count * model.columns()];
-                runtime.sample_from(drawn as u64, args.seed, args.temperature, &context, &mut values)?;
-                values
-            }
-            // A device or a layer that has no program.
-            None => model.sample_from(drawn as u64, count, args.seed, args.temperature, &context)?,
-        };
+        let values = model.sample_from(drawn as u64, count, args.seed, args.temperature, &context)?;
         bad += values.chunks_exact(model.columns()).filter(|row| row.iter().any(|value| !value.is_finite())).count();
         drawn += count;
         if context.is_empty() {

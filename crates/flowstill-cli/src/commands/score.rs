@@ -1,11 +1,10 @@
 //! `flowstill score`: the log-density of each row of a table, or of each picture of a folder.
 
-use super::{choose, refuse_options, refuse_same, runs_files, score_pictures, write_streamed};
+use super::{choose, refuse_options, refuse_same, score_pictures, write_streamed};
 use crate::args::Score;
 use crate::failure::{Failure, Outcome};
 use flowstill::file;
 use flowstill_experiment::{Error, stream_rows};
-use flowstill_runtime::Model as Runtime;
 
 pub(super) fn run(args: &Score) -> Outcome<()> {
     refuse_same(args.out.as_deref(), &args.file)?;
@@ -22,20 +21,11 @@ pub(super) fn run(args: &Score) -> Outcome<()> {
             args.file.display()
         )));
     }
-    let runtime = runs_files(&device).then(|| Runtime::load(&args.flow).ok()).flatten();
     let mut first = 0;
     write_streamed(&["log_density_nats".into()], args.out.as_deref(), &mut |put| {
         stream_rows(&model, &args.file, &mut |raw| {
             let rows = raw.values.len() / model.columns();
-            let densities = match &runtime {
-                Some(runtime) => {
-                    let mut densities = vec![0.0; rows];
-                    let scored = runtime.log_prob_from(first, &raw.values, &raw.context, &mut densities);
-                    scored.map(|()| densities)
-                }
-                // A device or a layer that has no program.
-                None => model.log_prob_from(first, &raw.values, &raw.context),
-            };
+            let densities = model.log_prob_from(first, &raw.values, &raw.context);
             first += rows;
             put(&densities.map_err(|error| Error::from(error).within(&args.file.display().to_string()))?)
         })

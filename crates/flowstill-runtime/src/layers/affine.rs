@@ -66,15 +66,14 @@ impl Layer for Affine {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
-        let (shifts, log_scales) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (((gradient, z), scale), (shift, log_scale)) in planes.zip(shifts.iter_mut().zip(log_scales)) {
-            let [g, gz] = sum_and_dot(gradient, z);
-            widest(|| {
-                gradient.iter_mut().for_each(|gradient| *gradient *= scale);
-            });
-            *shift += g * scale;
-            *log_scale += gz + of_log_det;
+        for (channel, ((gradient, z), scale)) in planes.enumerate() {
+            if !sums.is_empty() {
+                let [g, gz] = sum_and_dot(gradient, z);
+                sums[channel] += g * scale;
+                sums[self.channels + channel] += gz + of_log_det;
+            }
+            widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= scale));
         }
     }
 
@@ -82,16 +81,15 @@ impl Layer for Affine {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
-        let (shifts, log_scales) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (((gradient, z), scale), (shift, log_scale)) in planes.zip(shifts.iter_mut().zip(log_scales)) {
-            let [g, gz] = sum_and_dot(gradient, z);
+        for (channel, ((gradient, z), scale)) in planes.enumerate() {
             let back = scale.recip();
-            widest(|| {
-                gradient.iter_mut().for_each(|gradient| *gradient *= back);
-            });
-            *shift -= g;
-            *log_scale += of_log_det - gz * back;
+            if !sums.is_empty() {
+                let [g, gz] = sum_and_dot(gradient, z);
+                sums[channel] -= g;
+                sums[self.channels + channel] += of_log_det - gz * back;
+            }
+            widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= back));
         }
     }
 
@@ -181,15 +179,14 @@ impl Layer for BatchNorm {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
-        let (log_gammas, betas) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (((gradient, normed), scale), (log_gamma, beta)) in planes.zip(log_gammas.iter_mut().zip(betas)) {
-            let [g, gn] = sum_and_dot(gradient, normed);
-            widest(|| {
-                gradient.iter_mut().for_each(|gradient| *gradient *= scale);
-            });
-            *log_gamma += gn + of_log_det;
-            *beta += g;
+        for (channel, ((gradient, normed), scale)) in planes.enumerate() {
+            if !sums.is_empty() {
+                let [g, gn] = sum_and_dot(gradient, normed);
+                sums[channel] += gn + of_log_det;
+                sums[self.channels + channel] += g;
+            }
+            widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= scale));
         }
     }
 
@@ -197,16 +194,15 @@ impl Layer for BatchNorm {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
-        let (log_gammas, betas) = sums.split_at_mut(self.channels);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (((gradient, normed), scale), (log_gamma, beta)) in planes.zip(log_gammas.iter_mut().zip(betas)) {
-            let [g, gn] = sum_and_dot(gradient, normed);
+        for (channel, ((gradient, normed), scale)) in planes.enumerate() {
             let back = scale.recip();
-            widest(|| {
-                gradient.iter_mut().for_each(|gradient| *gradient *= back);
-            });
-            *log_gamma += of_log_det - gn * back;
-            *beta -= g * back;
+            if !sums.is_empty() {
+                let [g, gn] = sum_and_dot(gradient, normed);
+                sums[channel] += of_log_det - gn * back;
+                sums[self.channels + channel] -= g * back;
+            }
+            widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= back));
         }
     }
 

@@ -15,7 +15,7 @@ fn backward_inverse(layer: &Autoregressive, work: &mut Work, tape: &mut Tape, su
     layer.pull(block, lanes, &vec![1.0; size], &g_slopes, &mut slope, &mut g_raw);
     work.spread_g_log_det(&mut g_slopes);
     layer.pull(block, lanes, &vec![0.0; size], &g_slopes, &mut right, &mut g_raw);
-    layer.net.backward_input(work, block, lanes, &g_raw, &mut right);
+    layer.net.backward(work, block, lanes, &g_raw, &mut right, &mut []);
     add(&mut right, &work.gradient);
     // J is triangular: each pass settles at least one feature more, the last first.
     g_slopes.fill(0.0);
@@ -23,7 +23,7 @@ fn backward_inverse(layer: &Autoregressive, work: &mut Work, tape: &mut Tape, su
     for _ in 1..layer.channels {
         layer.pull(block, lanes, &solved, &g_slopes, &mut direct, &mut g_raw);
         direct.fill(0.0);
-        layer.net.backward_input(work, block, lanes, &g_raw, &mut direct);
+        layer.net.backward(work, block, lanes, &g_raw, &mut direct, &mut []);
         let rest = right.iter().zip(&direct).zip(&slope);
         solved.iter_mut().zip(rest).for_each(|(y, ((right, others), slope))| *y = (right - others) / slope);
     }

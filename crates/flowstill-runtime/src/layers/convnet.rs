@@ -238,17 +238,20 @@ impl ConvNet {
     }
 
     /// From the gradient of the raw planes to that of the input, added to `to`.
-    pub(super) fn backward(&self, work: &mut Work, block: &mut [f32], g_raw: &[f32], to: &mut [f32], sums: &mut [f32]) {
+    pub(super) fn backward(&self, work: &mut Work, block: &mut [f32], g_raw: &[f32], to: &mut [f32], mut sums: &mut [f32]) {
         let lanes = work.lanes();
         let (input, rest) = block.split_at_mut(self.inputs * lanes);
         let hidden = &mut rest[..self.kept() * lanes];
         let each = self.band(work);
         let widest = self.bands(work, each).map(|band| band.lanes).max().unwrap_or(0);
         let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * widest);
-        let (hidden_sums, last_sums) = sums.split_at_mut(sums.len() - self.last.dense.sums());
-        // The bias is added once to a raw plane: its gradient stands at the first window's columns.
-        let biases = last_sums.len() - self.last.dense.outputs();
-        add_plane_sums(g_raw, lanes, &mut last_sums[biases..][..self.outputs]);
+        let wanted = !sums.is_empty();
+        let last_sums = self.last.dense.split_off(&mut sums);
+        if wanted {
+            // The bias is added once to a raw plane: its gradient stands at the first window's columns.
+            let biases = last_sums.len() - self.last.dense.outputs();
+            add_plane_sums(g_raw, lanes, &mut last_sums[biases..][..self.outputs]);
+        }
         for band in self.bands(work, each) {
             let shape = [band.samples, work.height, work.width];
             let n = band.lanes;
@@ -263,21 +266,26 @@ impl ConvNet {
                     let (bent, _) = self.bend.kept_first(h2, two);
                     self.last.dense.add_up_weights(g_wide, bent.after, n, last_sums);
                     self.bend.backward(&self.last.dense, g_wide, n, &bent, &mut g2);
-                    let (first_sums, second_sums) = hidden_sums.split_at_mut(first.dense.sums());
+                    let mut first_sums = &mut *sums;
+                    let second_sums = second.dense.split_off(&mut first_sums);
                     second.dense.add_up(&g2, h1.after, n, second_sums);
                     // What was kept of the second layer is needed no more: its room takes the gradient of the first.
                     let g1 = &mut h2[..one];
                     self.bend.backward(&second.dense, &g2, n, &h1, g1);
                     let patches = &mut wide[..WINDOW * self.inputs * n];
-                    gather(&input[band.first..], lanes, shape, n, patches);
-                    first.dense.add_up(g1, patches, n, first_sums);
+                    if wanted {
+                        gather(&input[band.first..], lanes, shape, n, patches);
+                        first.dense.add_up(g1, patches, n, first_sums);
+                    }
                     first.dense.backward(g1, n, false, End::Plain, patches);
                     scatter(patches, lanes, shape, n, &mut to[band.first..]);
                     work.give(g2);
                 }
                 _ => {
                     let mut compact = work.take(self.inputs * n);
-                    compress(input, lanes, &band, &mut compact);
+                    if wanted {
+                        compress(input, lanes, &band, &mut compact);
+                    }
                     self.last.dense.add_up_weights(g_wide, &compact, n, last_sums);
                     self.last.dense.backward(g_wide, n, false, End::Plain, &mut compact);
                     for (plane, own) in compact.chunks_exact(n).enumerate() {

@@ -109,8 +109,19 @@ impl Dense {
         self.outputs() * (self.inputs() + 1)
     }
 
-    /// Add the gradients of the weights.
+    /// Cut off the end of the sums of several layers, which is this one's; nothing of nothing.
+    pub(super) fn split_off<'a>(&self, sums: &mut &'a mut [f32]) -> &'a mut [f32] {
+        let at = sums.len().saturating_sub(self.sums());
+        let (rest, own) = std::mem::take(sums).split_at_mut(at);
+        *sums = rest;
+        own
+    }
+
+    /// Add the gradients of the weights; nothing where there is no room for them.
     pub(super) fn add_up(&self, gradient: &[f32], input: &[f32], lanes: usize, sums: &mut [f32]) {
+        if sums.is_empty() {
+            return;
+        }
         let (weights, biases) = sums.split_at_mut(self.outputs() * self.inputs());
         add_weight_gradient(gradient, input, lanes, |n| self.limits[n], weights);
         add_plane_sums(gradient, lanes, biases);
@@ -118,6 +129,9 @@ impl Dense {
 
     /// The same without biases.
     pub(super) fn add_up_weights(&self, gradient: &[f32], input: &[f32], lanes: usize, sums: &mut [f32]) {
+        if sums.is_empty() {
+            return;
+        }
         let weights = &mut sums[..self.outputs() * self.inputs()];
         add_weight_gradient(gradient, input, lanes, |n| self.limits[n], weights);
     }

@@ -100,6 +100,18 @@ impl Linear {
         let row = |i: usize| (0..n).find(|r| permutation[r * n + i] != 0.0).unwrap_or(i);
         Some((lower, upper, (0..n).map(row).collect()))
     }
+
+    /// Add the gradients of the weights, of the bias and of the log-determinant, unless they are not wanted.
+    fn add_up(&self, work: &Work, gradient: &[f32], kept: &[f32], sums: &mut [f32]) {
+        let (n, lanes) = (self.channels, work.lanes());
+        if !sums.is_empty() {
+            let (weights, rest) = sums.split_at_mut(n * n);
+            let (biases, log_det) = rest.split_at_mut(n);
+            add_weight_gradient(gradient, kept, lanes, |_| n, weights);
+            add_plane_sums(gradient, lanes, biases);
+            log_det[0] += work.sum_g_log_det() * work.positions() as f32;
+        }
+    }
 }
 
 impl Layer for Linear {
@@ -167,30 +179,20 @@ impl Layer for Linear {
 
     fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
         let (n, lanes) = (self.channels, work.lanes());
-        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(n * lanes);
-        let (weights, rest) = sums.split_at_mut(n * n);
-        let (biases, log_det) = rest.split_at_mut(n);
-        add_weight_gradient(&work.gradient, kept, lanes, |_| n, weights);
-        add_plane_sums(&work.gradient, lanes, biases);
-        log_det[0] += of_log_det;
+        self.add_up(work, &work.gradient, kept, sums);
         self.backward.apply(&work.gradient, lanes, Start::Zero, End::Plain, kept);
         work.gradient.copy_from_slice(kept);
     }
 
     fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
         let (n, lanes) = (self.channels, work.lanes());
-        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(n * lanes);
-        let (weights, rest) = sums.split_at_mut(n * n);
-        let (biases, log_det) = rest.split_at_mut(n);
         let mut negative = work.take(n * lanes);
         self.undo_back.apply(&work.gradient, lanes, Start::Zero, End::Plain, &mut negative);
         work.gradient.copy_from_slice(&negative);
         negative.iter_mut().for_each(|value| *value = -*value);
-        add_weight_gradient(&negative, kept, lanes, |_| n, weights);
-        add_plane_sums(&negative, lanes, biases);
-        log_det[0] += of_log_det;
+        self.add_up(work, &negative, kept, sums);
         work.give(negative);
     }
 

@@ -44,8 +44,8 @@ pub struct Purpose {
 
 /// A layer with its weights as it reads them.
 ///
-/// What a layer pushes onto the tape in `forward` it pops in `backward`. `sums` is its own part of a worker's sums of gradients; `finish` turns the
-/// sum over all workers into gradients of the weights as they are stored.
+/// What a layer pushes onto the tape in `forward` it pops in `backward`. `sums` is its own part of a worker's sums of gradients, empty where those
+/// are not wanted; `finish` turns the sum over all workers into gradients of the weights as they are stored.
 pub(crate) trait Layer: Debug + Send + Sync {
     /// Take the weights from the flat vector.
     fn load(&mut self, values: &[f32], purpose: Purpose);

@@ -85,33 +85,14 @@ impl Net {
         lanes: usize,
         raw: &[f32],
         to: &mut [f32],
-        sums: &mut [f32],
-    ) {
-        self.pull_back(work, block, lanes, raw, to, Some(sums));
-    }
-
-    /// The same without the weights.
-    #[cfg(test)]
-    pub(super) fn backward_input(&self, work: &mut Work, block: &[f32], lanes: usize, raw: &[f32], to: &mut [f32]) {
-        self.pull_back(work, block, lanes, raw, to, None);
-    }
-
-    fn pull_back(
-        &self,
-        work: &mut Work,
-        block: &[f32],
-        lanes: usize,
-        raw: &[f32],
-        to: &mut [f32],
-        sums: Option<&mut [f32]>,
+        mut sums: &mut [f32],
     ) {
         let (last, hidden) = self.layers.split_last().expect("a net has a last layer");
         let (input, rest) = block.split_at(self.inputs() * lanes);
         let body = &rest[..rest.len() - self.outputs() * lanes];
-        let mut sums = Sums(sums);
-        let last_sums = sums.split_off(last);
+        let last_sums = last.split_off(&mut sums);
         if hidden.is_empty() {
-            last_sums.add_up(last, raw, input, lanes);
+            last.add_up(raw, input, lanes, last_sums);
             last.backward_still(work, raw, lanes);
             return last.backward(raw, lanes, true, End::Plain, to);
         }
@@ -120,17 +101,17 @@ impl Net {
         if self.residual {
             let (first, inner) = hidden.split_first().expect("not empty");
             let (stream, mut body) = body.split_at(width(first));
-            last_sums.add_up(last, raw, stream, lanes);
+            last.add_up(raw, stream, lanes, last_sums);
             last.backward(raw, lanes, false, End::Plain, &mut gradient);
             let mut within = work.take(width(first));
             for pair in inner.chunks_exact(2).rev() {
                 let (outer, bent);
                 (body, bent) = self.bend.kept_last(body, width(&pair[0]));
                 (body, outer) = self.bend.kept_last(body, width(first));
-                sums.split_off(&pair[1]).add_up(&pair[1], &gradient, bent.after, lanes);
+                pair[1].add_up(&gradient, bent.after, lanes, pair[1].split_off(&mut sums));
                 pair[1].backward(&gradient, lanes, false, End::Plain, &mut within);
                 self.bend.unbend(&bent, &mut within);
-                sums.split_off(&pair[0]).add_up(&pair[0], &within, outer.after, lanes);
+                pair[0].add_up(&within, outer.after, lanes, pair[0].split_off(&mut sums));
                 let mut back = work.take(gradient.len());
                 pair[0].backward(&within, lanes, false, End::Plain, &mut back);
                 self.bend.unbend(&outer, &mut back);
@@ -138,22 +119,22 @@ impl Net {
                 work.give(back);
             }
             work.give(within);
-            sums.add_up(first, &gradient, input, lanes);
+            first.add_up(&gradient, input, lanes, sums);
             first.backward(&gradient, lanes, true, End::Plain, to);
         } else {
             let mut body = body;
             let mut bent;
             (body, bent) = self.bend.kept_last(body, gradient.len());
-            last_sums.add_up(last, raw, bent.after, lanes);
+            last.add_up(raw, bent.after, lanes, last_sums);
             self.bend.backward(last, raw, lanes, &bent, &mut gradient);
             for layer in hidden.iter().rev() {
-                let own = sums.split_off(layer);
+                let own = layer.split_off(&mut sums);
                 if body.is_empty() {
-                    own.add_up(layer, &gradient, input, lanes);
+                    layer.add_up(&gradient, input, lanes, own);
                     layer.backward(&gradient, lanes, true, End::Plain, to);
                 } else {
                     (body, bent) = self.bend.kept_last(body, layer.inputs() * lanes);
-                    own.add_up(layer, &gradient, bent.after, lanes);
+                    layer.add_up(&gradient, bent.after, lanes, own);
                     let mut before = work.take(layer.inputs() * lanes);
                     self.bend.backward(layer, &gradient, lanes, &bent, &mut before);
                     std::mem::swap(&mut gradient, &mut before);
@@ -205,7 +186,7 @@ impl Net {
                 _ if index == last && self.residual => stream,
                 _ => bents[index - 1].after,
             };
-            let (own, others) = sums.split_at_mut(layer.sums());
+            let (own, others) = sums.split_at_mut(layer.sums().min(sums.len()));
             layer.add_up(gradient, from, lanes, own);
             sums = others;
             if index == 0 {
@@ -225,26 +206,6 @@ impl Net {
             let (own, rest) = sums.split_at(layer.sums());
             layer.finish(own, gradient);
             sums = rest;
-        }
-    }
-}
-
-/// The sums of several layers, or nothing where they are not wanted.
-struct Sums<'a>(Option<&'a mut [f32]>);
-
-impl<'a> Sums<'a> {
-    /// The end, which belongs to `layer`.
-    fn split_off(&mut self, layer: &Dense) -> Sums<'a> {
-        Sums(self.0.take().map(|all| {
-            let (rest, own) = all.split_at_mut(all.len() - layer.sums());
-            self.0 = Some(rest);
-            own
-        }))
-    }
-
-    fn add_up(self, layer: &Dense, gradient: &[f32], input: &[f32], lanes: usize) {
-        if let Some(sums) = self.0 {
-            layer.add_up(gradient, input, lanes, sums);
         }
     }
 }

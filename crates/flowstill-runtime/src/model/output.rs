@@ -30,7 +30,8 @@ impl<O: Send> Output for Rows<'_, O> {
     }
 
     fn split(self, at: usize) -> (Self, Self) {
-        let (left, right) = self.values.split_at_mut(at * self.width);
+        // None where there are no conditioning values.
+        let (left, right) = self.values.split_at_mut((at * self.width).min(self.values.len()));
         (Self { values: left, width: self.width }, Self { values: right, width: self.width })
     }
 }

@@ -2,29 +2,39 @@
 
 use super::output::Rows;
 use super::sample::Drawn;
-use super::{Model, SPACE, Space};
-use crate::pictures::{PictureScaling, log_mean_exp, picture_noise};
-use crate::{Error, Result};
+use super::{Model, Space, with_space};
+use crate::pictures::{PictureScaling, log_mean_exp};
+use crate::{Engine, Error, Result};
 use std::f64::consts::LN_2;
 
-impl Model {
+impl<E: Engine> Model<E> {
     /// Bits per dimension of pictures, `-log2 P(v) / D` of the pixel values: `pixels` is `[pictures, height, width, channels]`, of the bits that [`Model::scaling`] says; `labels` holds
     /// a class per picture for a class-conditional flow, and nothing else.
     ///
-    /// Uniform noise makes pixels continuous, so the figure is an upper bound; with several `draws` of it, at least 1, the importance-weighted one (Burda et al. 2016).
+    /// Noise makes pixels continuous, uniform or learned with its `log q(u | v)`, so the figure is an upper bound; with several `draws` of it, at least 1, the
+    /// importance-weighted one (Burda et al. 2016).
     ///
     /// # Errors
-    /// [`Error::Config`] for a flow over a table or one whose noise is learned, [`Error::Shape`] if the lengths or the pixels do not fit, [`Error::NotFinite`] names the first picture
+    /// [`Error::Config`] for a flow over a table, [`Error::Shape`] if the lengths or the pixels do not fit, [`Error::NotFinite`] names the first picture
     /// without a finite density.
     pub fn bits_per_dim(&self, pixels: &[u8], labels: &[u32], draws: usize, seed: u64, out: &mut [f64]) -> Result<()> {
+        self.bits_per_dim_from(0, pixels, labels, draws, seed, out)
+    }
+
+    /// The same of pictures that `first` others come before: a part of a set, whose noise follows from the place in the whole. Errors count those too.
+    ///
+    /// # Errors
+    /// As [`Model::bits_per_dim`].
+    pub fn bits_per_dim_from(
+        &self,
+        first: usize,
+        pixels: &[u8],
+        labels: &[u32],
+        draws: usize,
+        seed: u64,
+        out: &mut [f64],
+    ) -> Result<()> {
         let scaling = self.needs_pictures()?;
-        if self.dequantizer {
-            return Err(Error::config(
-                "flow",
-                "learned the noise that makes pixels continuous, which only the full library draws",
-                "score with flowstill::model::Model; sampling works here",
-            ));
-        }
         let d = self.columns();
         if out.len().checked_mul(d) != Some(pixels.len()) {
             let expected = format!("{} pictures of {d} values", out.len());
@@ -38,19 +48,13 @@ impl Model {
         let mut logs = vec![0.0; out.len() * draws.max(1)];
         for draw in 0..draws.max(1) {
             let own = &mut logs[draw * out.len()..(draw + 1) * out.len()];
-            self.tiles(Rows::new(own, 1), |samples, Rows { values: logs, .. }| {
-                SPACE.with_borrow_mut(|space| {
+            let seed = seed.wrapping_add(draw as u64);
+            self.tiles(Rows::new(own, 1), false, |samples, alone, Rows { values: logs, .. }| {
+                with_space(|space| {
                     self.enter_labels(space, labels, samples.clone());
-                    space.x.clear();
-                    let mut noise = std::mem::take(&mut space.latents);
-                    noise.resize(d, 0.0);
-                    for (picture, log) in samples.clone().zip(logs.iter_mut()) {
-                        picture_noise(seed.wrapping_add(draw as u64), picture as u64, &mut noise[..d]);
-                        let own = &pixels[picture * d..(picture + 1) * d];
-                        *log = scaling.forward(own, &noise[..d], &mut space.x);
-                    }
-                    space.latents = noise;
-                    self.encode_space(space, samples.len());
+                    let pixels = &pixels[samples.start * d..samples.end * d];
+                    self.enter_pixels(space, scaling, pixels, seed, first + samples.start, logs)?;
+                    self.encode_space(space, samples.len(), alone)?;
                     for (index, log) in logs.iter_mut().enumerate() {
                         *log += f64::from(self.density_of(space, index, samples.len()));
                     }
@@ -66,7 +70,7 @@ impl Model {
             if !out.is_finite() {
                 return Err(Error::NotFinite {
                     what: "bits per dimension".into(),
-                    problem: format!("picture {} has {out}", picture + 1),
+                    problem: format!("picture {} has {out}", first + picture + 1),
                     remedy: "check that the picture is like those the flow was trained on".into(),
                 });
             }
@@ -80,6 +84,22 @@ impl Model {
     /// # Errors
     /// [`Error::Config`] for a temperature below 0 or a flow over a table, [`Error::Shape`] if the lengths do not fit.
     pub fn sample_pictures(&self, seed: u64, temperature: f64, labels: &[u32], out: &mut [u8]) -> Result<()> {
+        self.sample_pictures_from(0, seed, temperature, labels, out)
+    }
+
+    /// Draw from picture `first`, a multiple of [`chunk_of`](crate::pictures::chunk_of) its values, of those that [`Model::sample_pictures`] draws by the same
+    /// seed: a part of a draw that is too long to be held. `labels` are those of these pictures.
+    ///
+    /// # Errors
+    /// As [`Model::sample_pictures`]; [`Error::Config`] for another `first`.
+    pub fn sample_pictures_from(
+        &self,
+        first: u64,
+        seed: u64,
+        temperature: f64,
+        labels: &[u32],
+        out: &mut [u8],
+    ) -> Result<()> {
         let scaling = self.needs_pictures()?;
         if !(temperature >= 0.0 && temperature.is_finite()) {
             let problem = format!("{temperature}");
@@ -98,7 +118,7 @@ impl Model {
         let leave = |drawn: Drawn<'_>, out: Rows<'_, u8>| {
             out.values.iter_mut().zip(drawn.x).for_each(|(v, x)| *v = scaling.inverse(*x));
         };
-        self.draw(0, seed, temperature, Rows::new(out, self.columns()), &enter, &leave)
+        self.draw(first, seed, temperature, Rows::new(out, self.columns()), &enter, &leave)
     }
 
     fn needs_pictures(&self) -> Result<PictureScaling> {

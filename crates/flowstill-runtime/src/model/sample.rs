@@ -1,8 +1,8 @@
 //! Draw rows: the same ones by the same seed as the full library draws, on any number of cores.
 
 use super::output::{Output, Rows};
-use super::{Model, SPACE, Space, Value, in_parts};
-use crate::{Error, Result, pictures, random};
+use super::{Model, Space, Value, with_space};
+use crate::{Engine, Error, Result, pictures, random};
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub(super) struct Drawn<'a> {
     pub log_prob: &'a dyn Fn(usize) -> f32,
 }
 
-impl Model {
+impl<E: Engine> Model<E> {
     /// Draw rows, in the data's own units, until `out` is full; with a context, one for each of its rows. `temperature` multiplies the
     /// standard deviation of the base; 1 samples the density.
     ///
@@ -125,8 +125,8 @@ impl Model {
             let (mut noise, mut uniform) = NOISE.take();
             let index = (first as usize + start) / chunk;
             self.noise(seed, index as u64, temperature, count, &mut noise, &mut uniform);
-            let done = self.tiles(out, |samples, out| {
-                SPACE.with_borrow_mut(|space| {
+            let done = self.tiles(out, false, |samples, alone, out| {
+                with_space(|space| {
                     enter(space, start + samples.start..start + samples.end)?;
                     let Space { x, context, log_det, .. } = space;
                     x.resize(samples.len() * d, 0.0);
@@ -137,7 +137,7 @@ impl Model {
                         &own[range.start * (end - begin)..range.end * (end - begin)]
                     };
                     let level = |level| of(level, samples.clone());
-                    self.program.decode_tile(samples.len(), level, context, x, log_det);
+                    self.engine.decode(level, context, alone, x, log_det)?;
                     let log_prob = |sample: usize| {
                         let at = samples.start + sample;
                         self.density(|level| of(level, at..at + 1)) + log_det[sample]
@@ -152,7 +152,7 @@ impl Model {
         match out.samples() {
             0 => Ok(()),
             count if count <= chunk => one(0, out),
-            _ => in_parts(out, chunk, |samples, out| one(samples.start, out)),
+            _ => self.in_parts(out, chunk, |samples, out| one(samples.start, out)),
         }
     }
 

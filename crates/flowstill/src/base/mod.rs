@@ -91,6 +91,12 @@ impl Base {
         &self.config
     }
 
+    /// The same density of plain numbers, over latents of so many values.
+    pub(crate) fn density(&self, dimensions: usize) -> Density {
+        let read = |param: &Option<Param>| param.as_ref().map(Param::values).unwrap_or_default();
+        Density::new(&self.config, dimensions, &read(&self.mean), &read(&self.log_std), &read(&self.logits))
+    }
+
     /// Log-density of standard normals in nats, `[batch]`: what the halves that leave at a split meet.
     pub fn standard_log_prob(z: &Tensor<4>) -> Tensor<1> {
         if let Some(done) = host::log_prob(z, |dimensions| Some(Density::standard(dimensions))) {

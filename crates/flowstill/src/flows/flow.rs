@@ -3,12 +3,14 @@
 use super::{Architecture, Latents, Memory, Trace};
 use crate::base::{Base, BaseConfig, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
-use crate::ops::program::{self, Loaded, Programs};
+use crate::ops::program::{self, Lease, Loaded, Programs};
 use crate::param::{Param, Parameters, join};
 use crate::shape::zero_log_det;
 use crate::{Error, Result, random};
 use burn::tensor::{DType, Device, Tensor};
+use flowstill_runtime::Purpose;
 use rand::RngCore;
+use std::sync::Arc;
 
 /// Latents of every level, the log-det, and the marked states.
 type Run = (Vec<Tensor<4>>, Tensor<1>, Vec<Tensor<4>>);
@@ -154,6 +156,13 @@ impl Flow {
     /// The program with the present weights, once it was needed.
     pub(crate) fn loaded(&self) -> &Loaded {
         &self.loaded
+    }
+
+    /// The program with the present weights, in f32 on the CPU.
+    pub(crate) fn lease(&self, purpose: Purpose) -> Option<Arc<Lease>> {
+        let plain = |(_, param): &(String, &Param)| param.flat().dtype() == DType::F32;
+        let here = self.device() == crate::device::cpu() && self.params().iter().all(plain);
+        if here { self.loaded.get(self, &self.programs, purpose) } else { None }
     }
 
     /// The leaf that programs stand on.

@@ -1,16 +1,16 @@
 //! Join a flow to its preprocessing, so that densities and samples are in the data's own units.
 
-mod facts;
+mod engine;
 mod pictures;
 
 use crate::flows::Flow;
 use crate::pictures::{PictureScaling, VariationalDequantizer};
-use crate::shape::table_to_batch;
-use crate::{Error, Result, random, to_f32};
-use burn::tensor::{Tensor, TensorData};
+use crate::{Error, Result};
+use flowstill_runtime::Model as Units;
+use std::borrow::Cow;
 
-pub use facts::{SplitFacts, TrainingFacts};
-pub use flowstill_runtime::Standardization;
+pub use engine::FlowEngine;
+pub use flowstill_runtime::{CHUNK, SplitFacts, Standardization, TrainingFacts};
 pub use pictures::PictureScore;
 
 /// What a flow file holds: a flow, its preprocessing and its history.
@@ -28,17 +28,41 @@ pub struct Model {
     pub facts: TrainingFacts,
 }
 
-pub use flowstill_runtime::CHUNK;
+/// What is asked of a flow beside densities.
+#[derive(Clone, Copy, PartialEq)]
+enum Wanted {
+    Densities,
+    Rows,
+    Gradients,
+}
 
 impl Model {
     /// Values per row.
     pub fn columns(&self) -> usize {
-        self.flow.architecture().event[2]
+        self.flow.architecture().dimensions()
     }
 
     /// Conditioning values per row.
     pub fn context_columns(&self) -> usize {
         self.flow.architecture().context
+    }
+
+    /// The same model with its engine chosen, without a copy of the weights: all methods on slices that files without the framework have too. It stands for the
+    /// flow as it is now, gradients aside of which it makes no use.
+    fn units(&self, standardization: Standardization, wanted: Wanted) -> Result<Units<FlowEngine<'_>>> {
+        let (inverse, gradients) = (wanted == Wanted::Rows, wanted == Wanted::Gradients);
+        let engine = FlowEngine::new(Cow::Borrowed(&self.flow), inverse, gradients);
+        let top = self.flow.latent_events().last().map_or(0, |event| event.iter().product());
+        Units::new(engine, self.flow.base().density(top), standardization)
+    }
+
+    fn raw(&self, wanted: Wanted) -> Result<Units<FlowEngine<'_>>> {
+        self.units(self.standardization.clone(), wanted)
+    }
+
+    fn standardised(&self, wanted: Wanted) -> Result<Units<FlowEngine<'_>>> {
+        let identity = Standardization::identity(self.flow.architecture().event[2], self.context_columns());
+        self.units(identity, wanted)
     }
 
     /// Log-density of each row in nats, in the data's own units; `rows` and `context` are raw and row-major.
@@ -55,10 +79,9 @@ impl Model {
     /// # Errors
     /// As [`Model::log_prob`].
     pub fn log_prob_from(&self, first: usize, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
-        let s = &self.standardization;
-        let (x, c) = (s.rows_from(first, rows)?, s.context_from(first, context)?);
-        let offset = s.log_det();
-        Ok(self.score(first, &x, &c)?.into_iter().map(|value| f64::from(value) + offset).collect())
+        let mut out = vec![0.0; rows.len() / self.columns()];
+        self.raw(Wanted::Densities)?.log_prob_from(first, rows, context, &mut out)?;
+        Ok(out)
     }
 
     /// Log-density of each standardised row in nats, of the standardised data.
@@ -66,39 +89,53 @@ impl Model {
     /// # Errors
     /// As [`Model::log_prob`].
     pub fn log_prob_standardised(&self, rows: &[f32], context: &[f32]) -> Result<Vec<f32>> {
-        self.score(0, rows, context)
+        let mut out = vec![0.0; rows.len() / self.columns()];
+        self.standardised(Wanted::Densities)?.log_prob(rows, context, &mut out)?;
+        Ok(out)
     }
 
-    fn score(&self, first: usize, rows: &[f32], context: &[f32]) -> Result<Vec<f32>> {
-        let device = self.flow.device();
-        let (columns, width) = (self.columns(), self.context_columns());
-        let count = rows.len() / columns;
-        if !rows.len().is_multiple_of(columns) || context.len() != count * width {
-            let expected = format!("rows of {columns} values and {width} conditioning ones");
-            return Err(Error::shape(
-                "rows to score",
-                expected,
-                format!("{} and {} values", rows.len(), context.len()),
-            ));
-        }
-        let mut out = Vec::with_capacity(count);
-        for start in (0..count).step_by(CHUNK) {
-            let end = (start + CHUNK).min(count);
-            let part = |data: &[f32], width: usize| {
-                let values = data[start * width..end * width].to_vec();
-                Tensor::<2>::from_data(TensorData::new(values, [end - start, width]), &device)
-            };
-            let context = (width > 0).then(|| part(context, width));
-            out.extend(to_f32(self.flow.log_prob(table_to_batch(part(rows, columns)), context.as_ref())?));
-        }
-        if let Some(row) = out.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NotFinite {
-                what: "log-density".into(),
-                problem: format!("row {} has {}", first + row + 1, out[row]),
-                remedy: "check that the row lies in the range of the training data".into(),
-            });
-        }
-        Ok(out)
+    /// Log-density of each row, as [`Model::log_prob`] gives it, with its gradients in nats per unit of the data: with respect to the rows, and to the context.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`].
+    pub fn log_prob_with_gradients(&self, rows: &[f64], context: &[f64]) -> Result<(Vec<f64>, [Vec<f64>; 2])> {
+        let mut out = vec![0.0; rows.len() / self.columns()];
+        let (mut d_rows, mut d_context) = (vec![0.0; rows.len()], vec![0.0; context.len()]);
+        let units = self.raw(Wanted::Gradients)?;
+        units.log_prob_with_gradients(rows, context, &mut out, &mut d_rows, &mut d_context)?;
+        Ok((out, [d_rows, d_context]))
+    }
+
+    /// Rows to latents, row-major: those of level after level, as many values as the rows have.
+    ///
+    /// # Errors
+    /// As [`Model::log_prob`], densities aside.
+    pub fn encode(&self, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
+        let mut latents = vec![0.0; rows.len()];
+        self.raw(Wanted::Densities)?.encode(rows, context, &mut latents)?;
+        Ok(latents)
+    }
+
+    /// Latents, as [`Model::encode`] gives them, to rows in the data's own units.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the values do not fill whole rows, [`Error::BadValue`] for a conditioning value that is not finite, [`Error::Config`] names a layer
+    /// that has no inverse.
+    pub fn decode(&self, latents: &[f64], context: &[f64]) -> Result<Vec<f64>> {
+        let mut rows = vec![0.0; latents.len()];
+        self.raw(Wanted::Rows)?.decode(latents, context, &mut rows)?;
+        Ok(rows)
+    }
+
+    /// From the gradients of a loss with respect to the rows that [`Model::decode`] gives to those with respect to latents and context.
+    ///
+    /// # Errors
+    /// As [`Model::decode`].
+    pub fn decode_pullback(&self, latents: &[f64], context: &[f64], d_rows: &[f64]) -> Result<[Vec<f64>; 2]> {
+        let (mut d_latents, mut d_context) = (vec![0.0; latents.len()], vec![0.0; context.len()]);
+        let units = self.raw(Wanted::Gradients)?;
+        units.decode_pullback(latents, context, d_rows, &mut d_latents, &mut d_context)?;
+        Ok([d_latents, d_context])
     }
 
     /// Draw `count` rows, row-major, in the data's own units; with a context, one for each of its rows.
@@ -106,12 +143,11 @@ impl Model {
     /// # Errors
     /// [`Error::Config`] for a temperature that is not above 0, [`Error::Shape`] for a context that does not fit.
     pub fn sample(&self, count: usize, seed: u64, temperature: f64, context: &[f64]) -> Result<Vec<f64>> {
-        let drawn = self.sample_standardised(count, seed, temperature, &self.standardization.context(context)?)?;
-        Ok(self.in_data_units(&drawn))
+        self.sample_from(0, count, seed, temperature, context)
     }
 
-    /// Draw `count` rows from row `first`, a multiple of [`CHUNK`], of those that [`Model::sample`] draws by the same seed: a part of a
-    /// draw that is too long to be held. `context` is that of these rows.
+    /// Draw `count` rows from row `first`, a multiple of [`CHUNK`] (over pictures: of [`chunk_of`](crate::pictures::chunk_of) their values), of those that
+    /// [`Model::sample`] draws by the same seed: a part of a draw that is too long to be held. `context` is that of these rows.
     ///
     /// # Errors
     /// As [`Model::sample`]; [`Error::Config`] for another `first`.
@@ -123,16 +159,26 @@ impl Model {
         temperature: f64,
         context: &[f64],
     ) -> Result<Vec<f64>> {
-        if !first.is_multiple_of(CHUNK as u64) {
-            return Err(Error::config("first row", format!("{first}"), format!("use a multiple of {CHUNK}")));
-        }
-        let context = self.standardization.context(context)?;
-        Ok(self.in_data_units(&self.draw(first / CHUNK as u64, count, seed, temperature, &context)?))
+        let mut rows = self.room(count)?;
+        self.raw(Wanted::Rows)?.sample_from(first, seed, temperature, context, &mut rows)?;
+        Ok(rows)
     }
 
-    fn in_data_units(&self, drawn: &[f32]) -> Vec<f64> {
-        let (s, columns) = (&self.standardization, self.columns());
-        drawn.iter().enumerate().map(|(i, &v)| f64::from(v) * s.std[i % columns] + s.mean[i % columns]).collect()
+    /// Draw rows and their log-densities in one pass: nats, in the data's own units, those of the flow itself whatever the temperature.
+    ///
+    /// # Errors
+    /// As [`Model::sample`].
+    pub fn sample_and_log_prob(
+        &self,
+        count: usize,
+        seed: u64,
+        temperature: f64,
+        context: &[f64],
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (mut rows, mut log_prob) = (self.room(count)?, vec![0.0; count]);
+        let units = self.raw(Wanted::Rows)?;
+        units.sample_and_log_prob(seed, temperature, context, &mut rows, &mut log_prob)?;
+        Ok((rows, log_prob))
     }
 
     /// Draw standardised rows.
@@ -140,54 +186,34 @@ impl Model {
     /// # Errors
     /// As [`Model::sample`].
     pub fn sample_standardised(&self, count: usize, seed: u64, temperature: f64, context: &[f32]) -> Result<Vec<f32>> {
-        self.draw(0, count, seed, temperature, context)
+        let mut rows = self.room(count)?;
+        self.standardised(Wanted::Rows)?.sample(seed, temperature, context, &mut rows)?;
+        Ok(rows)
     }
 
-    /// The chunks of noise from `first`.
-    fn draw(&self, first: u64, count: usize, seed: u64, temperature: f64, context: &[f32]) -> Result<Vec<f32>> {
-        if !(temperature > 0.0 && temperature.is_finite()) {
-            return Err(Error::config(
-                "temperature",
-                format!("{temperature}"),
-                "use a number above 0; 1 samples the density",
-            ));
-        }
-        let device = self.flow.device();
-        let width = self.context_columns();
-        if count.checked_mul(width) != Some(context.len()) {
-            let expected = format!("{count} rows of {width} conditioning values");
-            return Err(Error::shape("context", expected, format!("{} values", context.len())));
-        }
+    /// Room for so many rows.
+    fn room<T: Clone + Default>(&self, count: usize) -> Result<Vec<T>> {
         let mut out = Vec::new();
-        let room = count.checked_mul(self.columns()).is_some_and(|values| out.try_reserve_exact(values).is_ok());
-        if !room {
-            return Err(Error::config("rows to draw", format!("{count} do not fit into memory"), "draw fewer at once"));
+        match count.checked_mul(self.columns()).filter(|values| out.try_reserve_exact(*values).is_ok()) {
+            Some(values) => {
+                out.resize(values, T::default());
+                Ok(out)
+            }
+            None => {
+                Err(Error::config("rows to draw", format!("{count} do not fit into memory"), "draw fewer at once"))
+            }
         }
-        for (chunk, start) in (0..count).step_by(CHUNK).enumerate() {
-            let end = (start + CHUNK).min(count);
-            let context = (width > 0).then(|| {
-                let values = context[start * width..end * width].to_vec();
-                Tensor::<2>::from_data(TensorData::new(values, [end - start, width]), &device)
-            });
-            let mut rng = random::stream(seed, "sample", first + chunk as u64);
-            out.extend(to_f32(self.flow.sample(end - start, temperature, context.as_ref(), &mut rng)?));
-        }
-        Ok(out)
     }
 
     /// `max |x - f^-1(f(x))|` over standardised rows: how far rounding spoils the inverse.
     ///
     /// # Errors
-    /// As [`Model::log_prob`].
+    /// As [`Model::encode`] and [`Model::decode`].
     pub fn round_trip_error(&self, rows: &[f32], context: &[f32]) -> Result<f64> {
-        let device = self.flow.device();
-        let (columns, width) = (self.columns(), self.context_columns());
-        let count = rows.len() / columns;
-        let x = Tensor::<2>::from_data(TensorData::new(rows.to_vec(), [count, columns]), &device);
-        let context =
-            (width > 0).then(|| Tensor::<2>::from_data(TensorData::new(context.to_vec(), [count, width]), &device));
-        let (latents, _) = self.flow.forward(table_to_batch(x), context.as_ref())?;
-        let back = to_f32(self.flow.inverse(&latents, context.as_ref())?.0);
+        let units = self.standardised(Wanted::Rows)?;
+        let (mut latents, mut back) = (vec![0.0; rows.len()], vec![0.0; rows.len()]);
+        units.encode(rows, context, &mut latents)?;
+        units.decode(&latents, context, &mut back)?;
         // f64::max would drop a NaN; a failed inverse must show as one.
         Ok(rows
             .iter()

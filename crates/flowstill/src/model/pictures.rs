@@ -1,13 +1,11 @@
 //! Score pictures in bits per dimension, draw new ones, and carry them to latents and back.
 
-use super::Model;
+use super::{FlowEngine, Model, Units, Wanted};
 use crate::flows::Latents;
-use crate::pictures::{PictureScaling, Pictures, chunk_of, one_hot};
-use crate::{Error, Result, random, to_f32, to_f64};
+use crate::pictures::{PictureScaling, Pictures, VariationalDequantizer, chunk_of, one_hot};
+use crate::{Error, Result, to_f32};
 use burn::tensor::Tensor;
-use std::f64::consts::LN_2;
-
-use flowstill_runtime::pictures::log_mean_exp;
+use std::borrow::Cow;
 
 /// Bits per dimension of a set of pictures.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,37 +55,30 @@ impl Model {
         mut progress: impl FnMut(usize) -> bool,
     ) -> Result<PictureScore> {
         self.check_pictures(pictures)?;
-        let (dimensions, device) = (self.flow.architecture().dimensions(), self.flow.device());
-        let chunk = chunk_of(dimensions);
-        let draws = draws.max(1);
-        let mut each = Vec::with_capacity(pictures.len());
-        for start in (0..pictures.len()).step_by(chunk) {
-            let range = start..(start + chunk).min(pictures.len());
-            let mut logs: Vec<Vec<f64>> = vec![Vec::with_capacity(draws); range.len()];
-            for draw in 0..draws as u64 {
-                let batch = pictures.range(range.clone(), seed.wrapping_add(draw), &device);
-                let batch = match &self.dequantizer {
-                    Some(dequantizer) => dequantizer.apply(&batch)?,
-                    None => batch,
-                };
-                let log_prob = to_f64(self.flow.log_prob(batch.x, batch.context.as_ref())?);
-                for ((logs, log_prob), log_det) in logs.iter_mut().zip(log_prob).zip(batch.log_dets) {
-                    logs.push(log_prob + log_det);
-                }
-            }
-            each.extend(logs.iter().map(|logs| -log_mean_exp(logs) / (dimensions as f64 * LN_2)));
-            if !progress(range.end) {
-                return Err(Error::Interrupted { step: range.end as u64 });
+        let units = self.pixels(Wanted::Densities)?;
+        let (dimensions, draws) = (self.columns(), draws.max(1));
+        let mut each = vec![0.0; pictures.len()];
+        let mut done = 0;
+        // What is told of progress, and may stop it.
+        for out in each.chunks_mut(chunk_of(dimensions)) {
+            let range = done..done + out.len();
+            let labels = pictures.labels().map_or(&[][..], |labels| &labels[range.clone()]);
+            let pixels = &pictures.pixels()[range.start * dimensions..range.end * dimensions];
+            units.bits_per_dim_from(done, pixels, labels, draws, seed, out)?;
+            done = range.end;
+            if !progress(done) {
+                return Err(Error::Interrupted { step: done as u64 });
             }
         }
-        match each.iter().position(|bits| !bits.is_finite()) {
-            Some(at) => Err(Error::NotFinite {
-                what: "bits per dimension".into(),
-                problem: format!("picture {} has {}", at + 1, each[at]),
-                remedy: "check that the picture is like those the flow was trained on".into(),
-            }),
-            None => Ok(PictureScore { each, draws }),
-        }
+        Ok(PictureScore { each, draws })
+    }
+
+    /// The model over pixels, with its noise where densities are asked for.
+    fn pixels(&self, wanted: Wanted) -> Result<Units<FlowEngine<'_>>> {
+        let learned = self.dequantizer.as_ref().filter(|_| wanted == Wanted::Densities);
+        let noise = learned.map(VariationalDequantizer::flow).transpose()?;
+        let noise = noise.map(|flow| FlowEngine::new(Cow::Owned(flow), true, false));
+        self.raw(wanted)?.over_pictures(self.scaling()?, noise)
     }
 
     /// Draw pictures, `[count, height, width, channels]` of pixel values; `labels` holds one class per picture for a class-conditional flow.
@@ -111,30 +102,8 @@ impl Model {
         temperature: f64,
         labels: &[u32],
     ) -> Result<Vec<u8>> {
-        if !(temperature >= 0.0 && temperature.is_finite()) {
-            let problem = format!("{temperature}");
-            return Err(Error::config("temperature", problem, "use 0 or more; 1 samples the density, 0 its middle"));
-        }
-        let classes = self.flow.architecture().context;
-        let wanted = if classes > 0 { count } else { 0 };
-        if labels.len() != wanted || labels.iter().any(|label| *label as usize >= classes) {
-            let expected = format!("{wanted} labels below {classes}");
-            return Err(Error::shape("labels", expected, format!("{} labels", labels.len())));
-        }
-        let (dimensions, device) = (self.flow.architecture().dimensions(), self.flow.device());
-        let chunk = chunk_of(dimensions);
-        if !first.is_multiple_of(chunk) {
-            return Err(Error::config("first picture", format!("{first}"), format!("use a multiple of {chunk}")));
-        }
-        let mut out = Vec::new();
-        for (index, start) in (0..count).step_by(chunk).enumerate() {
-            let end = (start + chunk).min(count);
-            let context = (classes > 0).then(|| one_hot(&labels[start..end], classes, &device));
-            let mut rng = random::stream(seed, "sample", (first / chunk + index) as u64);
-            let noise = self.flow.draw_noise(end - start, &mut rng);
-            let latents = self.flow.latents_from_noise(&noise, temperature);
-            out.extend(self.pictures_of(&latents, context.as_ref())?);
-        }
+        let mut out = self.room(count)?;
+        self.pixels(Wanted::Rows)?.sample_pictures_from(first as u64, seed, temperature, labels, &mut out)?;
         Ok(out)
     }
 

@@ -26,7 +26,7 @@ struct Plan {
 }
 
 /// A program that goes back to its plan.
-struct Lease {
+pub(crate) struct Lease {
     programs: Programs,
     program: Option<Program>,
     values: Vec<f32>,
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Loaded {
 
 impl Loaded {
     /// The program, loaded anew only for what it was not loaded for.
-    fn get(&self, flow: &Flow, programs: &Programs, purpose: Purpose) -> Option<Arc<Lease>> {
+    pub(crate) fn get(&self, flow: &Flow, programs: &Programs, purpose: Purpose) -> Option<Arc<Lease>> {
         let mut slot = self.0.lock().ok()?;
         let before = slot.as_ref().map_or(purpose, |lease| lease.purpose);
         let purpose = Purpose {
@@ -71,7 +71,7 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    fn program(&self) -> &Program {
+    pub(crate) fn program(&self) -> &Program {
         self.program.as_ref().expect("taken back on drop alone")
     }
 }

@@ -1,17 +1,19 @@
 //! Draw the noise that makes pictures continuous from a learned flow, given the picture.
 
-use super::probit::normal_of_uniform;
 use super::scaling::{centred, scaled_tensor};
 use crate::batch::{Batch, PixelBatch};
-use crate::bijectors::permute::invert;
-use crate::bijectors::{Bijector, BijectorConfig, Chain, CouplingConfig, Mask, Squeeze, Univariate, build_all};
-use crate::conditioners::{Activation, ConditionerConfig};
+use crate::base::BaseConfig;
+use crate::bijectors::{Bijector, Chain, Squeeze, build_all};
+use crate::flows::{Flow, Level};
 use crate::shape::sum_event;
 use crate::{Error, Result, random, to_f64};
 use burn::tensor::{Device, Tensor, TensorData};
+use flowstill_runtime::pictures::normal_of_uniform;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::SQRT_2;
+
+pub use flowstill_runtime::pictures::VariationalConfig;
 
 /// Where the noise comes from that makes pictures continuous.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,38 +24,6 @@ pub enum Dequantization {
     Uniform,
     /// From a [`VariationalDequantizer`] that is trained with the flow.
     Variational(VariationalConfig),
-}
-
-/// The size of a [`VariationalDequantizer`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct VariationalConfig {
-    /// Couplings; two of them move every value once. Default 4.
-    pub steps: usize,
-    /// Channels of the hidden layers of each coupling's 3x3 - 1x1 - 3x3 net. Default 32.
-    pub hidden: usize,
-}
-
-impl Default for VariationalConfig {
-    fn default() -> Self {
-        Self { steps: 4, hidden: 32 }
-    }
-}
-
-impl VariationalConfig {
-    /// Check every range.
-    ///
-    /// # Errors
-    /// [`Error::Config`] names the setting.
-    pub fn check(&self) -> Result<()> {
-        for (name, value, most) in [("steps", self.steps, 256), ("hidden", self.hidden, 65_536)] {
-            if !(1..=most).contains(&value) {
-                let name = format!("dequantization.variational.{name}");
-                return Err(Error::config(name, format!("{value}"), format!("use 1 to {most}")));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A conditional flow `q(u | v)` over the noise `u` in (0, 1)^D of a picture `v`.
@@ -97,17 +67,9 @@ impl VariationalDequantizer {
     /// # Errors
     /// [`Error::Config`] for settings out of range and for pictures with an odd height or width.
     pub fn new(config: &VariationalConfig, event: [usize; 3], seed: u64, device: &Device) -> Result<Self> {
-        config.check()?;
-        let [h, w, c] = event;
-        if h % 2 != 0 || w % 2 != 0 || h * w * c == 0 {
-            return Err(Error::config(
-                "dequantization",
-                format!("the variational one needs an even height and width, the pictures are {h}x{w}x{c}"),
-                "use dequantization = \"uniform\", or crop the pictures",
-            ));
-        }
+        config.architecture(event)?;
         let mut rng = random::stream(seed, "dequantizer weights", 0);
-        let map = Chain::new(build_all(&layers(config, c), &mut rng, device)?);
+        let map = Chain::new(build_all(&config.layers(event[2]), &mut rng, device)?);
         Ok(Self { config: *config, event, map })
     }
 
@@ -131,6 +93,13 @@ impl VariationalDequantizer {
         let end = f64::from(f32::EPSILON) / 2.0;
         let u = (((y / SQRT_2).erf() + 1.0) * 0.5).clamp(end, 1.0 - end);
         (u, log_q)
+    }
+
+    /// The flow `g`, as [`VariationalConfig::architecture`] describes it.
+    pub(crate) fn flow(&self) -> Result<Flow> {
+        let (event, level) = (self.config.architecture(self.event)?.event, Level::new(vec![self.map.boxed()], None));
+        let device = crate::param::device_of(self);
+        Flow::from_bijectors(event, 0, vec![level], &BaseConfig::StandardNormal, 0, &device)
     }
 
     fn state(&self, pictures: Tensor<4>, eps: Tensor<4>) -> Tensor<4> {
@@ -206,34 +175,4 @@ impl VariationalDequantizer {
     pub fn fingerprint(&self) -> u64 {
         crate::param::fingerprint(self)
     }
-}
-
-/// Couplings on `[picture 4c | noise 4c]`; between them the noise's channels are reversed and dealt out by turns, so that rows, columns and diagonals of
-/// a 2x2 block condition each other. At the end they stand as they did.
-fn layers(config: &VariationalConfig, channels: usize) -> Vec<BijectorConfig> {
-    let four = 4 * channels;
-    let coupling = BijectorConfig::Coupling(CouplingConfig {
-        channels: 2 * four,
-        mask: Mask::Below(four + four / 2),
-        transform: Univariate::default(),
-        conditioner: ConditionerConfig::Conv { hidden: config.hidden, activation: Activation::default() },
-        context: 0,
-    });
-    let turn = |step: usize| -> Vec<usize> {
-        let noise: Vec<usize> = match step % 2 {
-            1 => (0..four).rev().collect(),
-            _ => (0..four).step_by(2).chain((1..four).step_by(2)).collect(),
-        };
-        (0..four).chain(noise.into_iter().map(|channel| four + channel)).collect()
-    };
-    // Where each channel came from.
-    let mut order: Vec<usize> = (0..2 * four).collect();
-    let mut layers = vec![coupling.clone()];
-    for step in 1..config.steps {
-        let indices = turn(step);
-        order = indices.iter().map(|&channel| order[channel]).collect();
-        layers.extend([BijectorConfig::Permute { indices }, coupling.clone()]);
-    }
-    layers.push(BijectorConfig::Permute { indices: invert(&order) });
-    layers
 }

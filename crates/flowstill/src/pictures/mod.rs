@@ -2,7 +2,6 @@
 
 mod dequantizer;
 mod examples;
-mod probit;
 mod scaling;
 
 pub use crate::batch::PixelBatch;

@@ -3,7 +3,7 @@
 /// `Phi^-1(u + 2^-25)` of a value `u` of [0, 1) with 24 bits, so that 0 has a finite place and both ends are alike.
 ///
 /// Source: algorithm AS 241 (Wichura 1988), its two inner regions; relative error about 1e-16.
-pub(super) fn normal_of_uniform(u: f32) -> f32 {
+pub fn normal_of_uniform(u: f32) -> f32 {
     quantile(f64::from(u) + 0.5_f64.powi(25)) as f32
 }
 
