@@ -20,12 +20,7 @@ impl Chain {
     }
 
     /// Show every part the state before it; what the last one makes is nobody's here.
-    fn each(
-        &mut self,
-        x: &Tensor<4>,
-        context: Context<'_>,
-        mut visit: impl FnMut(&mut Box<dyn Bijector>, &Tensor<4>),
-    ) {
+    fn each(&mut self, x: &Tensor<4>, context: Context<'_>, mut visit: impl FnMut(&mut Box<dyn Bijector>, &Tensor<4>)) {
         let mut state = x.clone();
         let count = self.steps.len();
         for (index, step) in self.steps.iter_mut().enumerate() {
