@@ -19,6 +19,7 @@
 //!
 //! Rows are standardised. A density a flow assigns to a standardised row becomes one in the data's own units by adding
 //! [`ColumnScales::log_det`].
+#![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod atomic;

@@ -15,7 +15,7 @@
 //! | Which column is worst? | [`marginals`] |
 //! | How is it shown? | [`text_table`], [`markdown_table`], the module `pictures` |
 #![deny(missing_docs)]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod error;
 mod matrix;

@@ -6,7 +6,6 @@ pub(crate) mod hdf5;
 pub(crate) mod npy;
 pub(crate) mod objects;
 pub(crate) mod parquet;
-pub(crate) mod pickle;
 mod rows;
 pub(crate) mod text;
 
