@@ -37,7 +37,7 @@ const TICKS: usize = 3;
 /// `names` holds one name per column, with its unit.
 ///
 /// ```
-/// use flowstill_metrics::pictures::{pairwise, Sample};
+/// use flowstill_metrics::plots::{pairwise, Sample};
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("corner.svg");
 /// let real: Vec<f32> = (0..400).map(|i| (i as f32 * 1.7).sin()).collect();
