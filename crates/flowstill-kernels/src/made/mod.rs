@@ -274,8 +274,10 @@ impl WithSimd for Tile<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let Inverse { widths, runs, .. } = self.inverse;
-        self.scratch.units.resize_with(widths.len(), Vec::new);
-        self.scratch.sums.resize_with(widths.len() + 1, Vec::new);
+        // A net of fewer layers leaves the others their room.
+        let layers = widths.len().max(self.scratch.units.len());
+        self.scratch.units.resize_with(layers, Vec::new);
+        self.scratch.sums.resize_with(layers + 1, Vec::new);
         for (units, width) in self.scratch.units.iter_mut().zip(widths) {
             units.resize(width * self.lanes, 0.0);
         }
@@ -357,9 +359,10 @@ impl Tile<'_> {
     fn feature<S: Simd>(&mut self, simd: S, run: &Run, degree: usize) {
         let lanes = self.lanes;
         let (begin, before, block) = &run.raw.within[degree];
-        let raw = self.scratch.sums.last_mut().expect("one for the raw values");
+        let layers = run.hidden.len();
+        let raw = &mut self.scratch.sums[layers];
         let raw = &mut raw[begin * lanes..(begin + block.units) * lanes];
-        let input = self.scratch.units.last().map_or(&self.x[..], |units| units);
+        let input = self.scratch.units[..layers].last().map_or(&self.x[..], |units| units);
         block.add(simd, &input[before * lanes..], lanes, raw);
         let feature = run.degrees.start + degree;
         let span = feature * lanes..(feature + 1) * lanes;

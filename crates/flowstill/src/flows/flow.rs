@@ -140,6 +140,8 @@ impl Flow {
     /// which programs are held.
     pub fn composed(mut self) -> Self {
         self.programs = Programs::none();
+        // One that ran before would run again.
+        self.loaded = Loaded::default();
         self
     }
 
