@@ -74,6 +74,24 @@ def distill_cases() -> list[Case]:
     ]
 
 
+def own_cases() -> list[Case]:
+    """What no peer is timed beside: flows turned round, checkerboards, curved convolutions, distillation along trajectories."""
+    cases = []
+    iaf = {"kind": "iaf", "blocks": 5, "hidden": [100, 100], "norm": "none"}
+    board = {"kind": "realnvp", "levels": 2, "steps": 4, "hidden": [64]}
+    curved = {"kind": "glow", "levels": 2, "steps": 4, "hidden": 64, "activation": "tanh"}
+    for what in ("train", "log_prob", "sample"):
+        for columns in (6, 63):
+            batch = 512 if what == "train" else 2_000
+            cases.append({"name": f"iaf-d{columns}-{what}", "what": what, "flow": iaf, "event": [1, 1, columns], "batch": batch, "rows": 2_048})
+        for name, flow in (("realnvp-pictures", board), ("glow-tanh", curved)):
+            cases.append({"name": f"{name}-{what}", "what": what, "flow": flow, "event": [16, 16, 3], "batch": 32, "rows": 128})
+    losses = {"lkd": 0.0, "ilkd": 0.0, "skd": 0.1, "skd_form": "trajectory", "teacher_samples": 0.0, "inherit": "none", "pool": 0}
+    for case in distill_cases():
+        cases.append(case | {"name": case["name"].replace("distill", "trajectory"), "distill": losses})
+    return cases
+
+
 def all_cases() -> list[Case]:
     """Every case, in the order of the report."""
     return glow_cases() + maf_cases() + nsf_cases() + distill_cases()

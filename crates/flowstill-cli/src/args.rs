@@ -1,7 +1,7 @@
 //! Define the command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use flowstill_experiment::{NetworkName, Override, Split};
+use flowstill_experiment::{NetworkName, Override, Subset};
 use std::path::PathBuf;
 
 /// Distil big normalizing flows into small ones, and use them.
@@ -259,7 +259,7 @@ pub enum SplitName {
     Test,
 }
 
-impl From<SplitName> for Split {
+impl From<SplitName> for Subset {
     fn from(split: SplitName) -> Self {
         match split {
             SplitName::Train => Self::Train,

@@ -1,5 +1,7 @@
 //! Run the command `flowstill`.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod commands;
 mod dataspec;

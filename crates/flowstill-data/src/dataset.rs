@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::order::{Purpose, Stream};
 use crate::sets::{self, Prepared};
-use crate::{DataConfig, DataError, Matrix, Result, Standardization};
+use crate::{ColumnScales, DataConfig, DataError, Matrix, Result};
 
 /// A table ready to train on.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Dataset {
     /// What the density is conditioned on, if anything: the same rows in the same order.
     pub context: Option<Context>,
     /// How the modelled columns were standardised.
-    pub standardization: Standardization,
+    pub standardization: ColumnScales,
     /// Each step of the preparation in plain words, with counts.
     pub steps: Vec<String>,
     /// Where the rows come from.
@@ -75,7 +75,7 @@ pub struct Context {
     /// Beside the rows to report.
     pub test: Matrix,
     /// How these columns were standardised.
-    pub standardization: Standardization,
+    pub standardization: ColumnScales,
 }
 
 /// Loads what `config` describes. The same configuration and files give the same dataset, bit for bit, on every machine.
@@ -110,7 +110,7 @@ pub fn load(config: &DataConfig) -> Result<Dataset> {
     });
     let part = |columns: &[usize]| -> Result<Part> {
         let pick = |all: &[f64]| columns.iter().map(|&column| all[column]).collect();
-        let standardization = Standardization { mean: pick(&prepared.scale.mean), std: pick(&prepared.scale.std) };
+        let standardization = ColumnScales { mean: pick(&prepared.scale.mean), std: pick(&prepared.scale.std) };
         let matrix = |values: &[f64]| standardised(values, prepared.names.len(), columns, &standardization);
         let train = matrix(&prepared.split.train)?;
         Ok(Part {
@@ -131,7 +131,7 @@ pub fn load(config: &DataConfig) -> Result<Dataset> {
 type Part = Context;
 
 /// Picks columns out of row-major values and standardises them; double precision until the last moment.
-fn standardised(values: &[f64], width: usize, columns: &[usize], by: &Standardization) -> Result<Matrix> {
+fn standardised(values: &[f64], width: usize, columns: &[usize], by: &ColumnScales) -> Result<Matrix> {
     let rows = values.chunks_exact(width.max(1));
     let count = rows.len();
     let mut out = Vec::with_capacity(count * columns.len());

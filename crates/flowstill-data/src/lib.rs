@@ -18,7 +18,8 @@
 //! Pictures come by [`load_pictures`], as bytes; [`Pictures::gather`] copies a batch of them into a buffer.
 //!
 //! Rows are standardised. A density a flow assigns to a standardised row becomes one in the data's own units by adding
-//! [`Standardization::log_det`].
+//! [`ColumnScales::log_det`].
+#![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod atomic;
@@ -49,6 +50,6 @@ pub use pictures::{
     check_pictures, load_pictures, picture_files, picture_sets, read_picture, write_picture_array, write_png,
 };
 pub use sets::{FileInfo, Report, SetInfo, check, sets};
-pub use standardize::Standardization;
+pub use standardize::ColumnScales;
 pub use table::{Fill, Put, Table, Visit};
 pub use table_file::{stream, write_in_parts, write_streamed};

@@ -4,7 +4,7 @@ use crate::Table;
 
 /// The three parts, each row-major.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Split {
+pub(crate) struct Partition {
     pub train: Vec<f64>,
     pub validation: Vec<f64>,
     pub test: Vec<f64>,
@@ -12,7 +12,7 @@ pub(crate) struct Split {
 
 /// Cuts the last rows off for the test, then the last of the rest for validation: the published sets' way. Parts are
 /// rounded down.
-pub(crate) fn from_the_end(table: Table, validation: f64, test: f64, steps: &mut Vec<String>) -> Split {
+pub(crate) fn from_the_end(table: Table, validation: f64, test: f64, steps: &mut Vec<String>) -> Partition {
     let columns = table.columns;
     let mut train = table.values;
     let mut cut = |part: f64| {
@@ -29,7 +29,7 @@ pub(crate) fn from_the_end(table: Table, validation: f64, test: f64, steps: &mut
         rows(&validation),
         rows(&test)
     ));
-    Split { train, validation, test }
+    Partition { train, validation, test }
 }
 
 #[cfg(test)]

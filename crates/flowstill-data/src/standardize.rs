@@ -7,14 +7,14 @@ use crate::{DataError, Result};
 /// Each column's mean and standard deviation: `z = (x - mean) / std`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Standardization {
+pub struct ColumnScales {
     /// Each column's mean, in the data's own units.
     pub mean: Vec<f64>,
     /// Each column's standard deviation, in the data's own units: finite and above zero.
     pub std: Vec<f64>,
 }
 
-impl Standardization {
+impl ColumnScales {
     /// Leaves `columns` columns as they are.
     pub fn identity(columns: usize) -> Self {
         Self { mean: vec![0.0; columns], std: vec![1.0; columns] }
@@ -94,9 +94,9 @@ mod tests {
     fn standardised_columns_have_mean_0_and_deviation_1() {
         let mut values: Vec<f64> = (0..300).map(|i| (i * i % 97) as f64 + 1e6 * (i % 3) as f64).collect();
         let before = values.clone();
-        let law = Standardization::measure(&values, 3, 0);
+        let law = ColumnScales::measure(&values, 3, 0);
         law.apply(&mut values).unwrap();
-        let again = Standardization::measure(&values, 3, 0);
+        let again = ColumnScales::measure(&values, 3, 0);
         for column in 0..3 {
             assert!(again.mean[column].abs() < 1e-9 && (again.std[column] - 1.0).abs() < 1e-9);
         }
@@ -106,19 +106,19 @@ mod tests {
 
     #[test]
     fn log_det_is_the_log_of_the_scale() {
-        let law = Standardization { mean: vec![5.0, 0.0], std: vec![2.0, 0.25] };
+        let law = ColumnScales { mean: vec![5.0, 0.0], std: vec![2.0, 0.25] };
         assert!((law.log_det() - 0.5f64.ln() - 4f64.ln()).abs() < 1e-15);
     }
 
     #[test]
     fn the_denominator_is_the_one_asked_for() {
-        assert_eq!(Standardization::measure(&[1.0, 3.0], 1, 0).std, [1.0]);
-        assert_eq!(Standardization::measure(&[1.0, 3.0], 1, 1).std, [2f64.sqrt()]);
+        assert_eq!(ColumnScales::measure(&[1.0, 3.0], 1, 0).std, [1.0]);
+        assert_eq!(ColumnScales::measure(&[1.0, 3.0], 1, 1).std, [2f64.sqrt()]);
     }
 
     #[test]
     fn a_wrong_width_is_an_error() {
-        assert!(Standardization::identity(2).apply(&mut [1.0; 3]).is_err());
-        assert!(Standardization { mean: vec![0.0], std: vec![] }.apply(&mut [1.0]).is_err());
+        assert!(ColumnScales::identity(2).apply(&mut [1.0; 3]).is_err());
+        assert!(ColumnScales { mean: vec![0.0], std: vec![] }.apply(&mut [1.0]).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use flowstill_data::{DataConfig, DataError, Missing, Recurring, SetName, Standardization, Table, check, load, sets};
+use flowstill_data::{ColumnScales, DataConfig, DataError, Missing, Recurring, SetName, Table, check, load, sets};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -266,7 +266,7 @@ fn miniboone_from_the_archives_array() {
 fn bsds300_is_taken_as_it_is() {
     let data = load(&DataConfig::new(SetName::Bsds300, fixtures())).unwrap();
     assert_eq!((data.train.rows(), data.validation.rows(), data.test.rows(), data.names.len()), (6, 2, 3, 63));
-    assert_eq!(data.standardization, Standardization::identity(63));
+    assert_eq!(data.standardization, ColumnScales::identity(63));
     let report = check(SetName::Bsds300, Some(&fixtures())).unwrap();
     assert_eq!(report.differences[0], "expected 1000000 train rows, got 6");
     assert_eq!(report.differences.len(), 3);

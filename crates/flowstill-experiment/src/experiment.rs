@@ -1,7 +1,7 @@
 //! Run an experiment: train one of its models, distil one, or compare them all.
 
 use crate::compare::compare;
-use crate::data::{Prepared, Remedy, Split};
+use crate::data::{Prepared, Remedy, Subset};
 use crate::recipe::{DataPlan, ModelPlan, Plan, TEACHER, missing};
 use crate::report::Comparison;
 use crate::run_folder::open_run;
@@ -157,7 +157,8 @@ pub(crate) fn load_data(plan: &Plan, teacher: Option<&Model>, events: &mut Event
     };
     events(Event::Loaded(&data));
     let Some(teacher) = teacher else { return Ok(data) };
-    let doubt = data.check_unseen(&teacher.facts, Split::Test, Remedy::Set).map_err(|error| error.within("teacher"))?;
+    let doubt =
+        data.check_unseen(&teacher.facts, Subset::Test, Remedy::Set).map_err(|error| error.within("teacher"))?;
     if let Some(why) = &doubt {
         events(Event::Note(why));
     }

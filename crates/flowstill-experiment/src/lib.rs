@@ -67,7 +67,7 @@ pub use experiment::{Experiment, device};
 pub use report::{Comparison, Failed, OverSeeds, PictureSummary, Report, Row, Summary};
 pub use runner::TrainedModel;
 
-pub use data::{PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Remedy, Split};
+pub use data::{PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Remedy, Subset};
 pub use data::{class_names, is_picture_set, scaling_of, trained_on, without_settings};
 pub use data::{pictures_in, read_context, read_rows, stream_rows};
 pub use evaluate::{EvaluateConfig, FeatureConfig, Metrics, NetworkName, Reference};

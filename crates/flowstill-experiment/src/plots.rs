@@ -9,7 +9,7 @@ use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill::train::{Dataset as _, RunFolder};
 use flowstill_metrics::MetricError;
-use flowstill_metrics::pictures::{Role, Sample, Series, bars_with_errors, curves, pairwise};
+use flowstill_metrics::plots::{Role, Sample, Series, bars_with_errors, curves, pairwise};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -78,6 +78,7 @@ impl<'a> Runner<'a> {
         let run = RunFolder::create(&folder)?;
         let (flow, mut notes) = self.build(plan, teacher.map(|model| &model.flow))?;
         let mut lesson = self.objective(plan, &flow, teacher, &mut notes)?;
+        notes.extend(flow.refused().map(|refused| format!("runs as a composition of tensor operations ({refused})")));
         for note in &notes {
             (self.events)(Event::Remark { label, note });
         }

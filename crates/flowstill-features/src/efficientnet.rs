@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::layers::{Activation, Conv, Depthwise, Grid, Normalization, Padding, Resize, mean_over_pixels};
+use crate::layers::{Conv, Depthwise, Grid, Nonlinearity, Normalization, Padding, Resize, mean_over_pixels};
 use crate::network::in_groups;
 use crate::{FeatureError, FeatureNetwork, Pictures, Weights};
 
@@ -78,7 +78,7 @@ impl EfficientNetLite0 {
             return Err(FeatureError::Side { got: side, least: 16, most: 1_024 });
         }
         let load = Loader { weights };
-        let stem = load.conv("_conv_stem", "_bn0", [32, 3, 3, 3], 2, Activation::Relu6)?;
+        let stem = load.conv("_conv_stem", "_bn0", [32, 3, 3, 3], 2, Nonlinearity::Relu6)?;
         let mut blocks = Vec::new();
         let mut channels = 32;
         for (kernel, stride, expansion, out, repeats) in STAGES {
@@ -90,17 +90,17 @@ impl EfficientNetLite0 {
                 };
                 let expand = match expansion {
                     1 => None,
-                    _ => Some(one("_expand_conv", "_bn0", inner, channels, Activation::Relu6)?),
+                    _ => Some(one("_expand_conv", "_bn0", inner, channels, Nonlinearity::Relu6)?),
                 };
                 let weight = load.tensor(&format!("{}.weight", at("_depthwise_conv")), &[inner, 1, kernel, kernel])?;
                 let stride = if repeat == 0 { stride } else { 1 };
                 let filter = Depthwise::new(weight, kernel, &load.norm(&at("_bn1"), inner)?, stride);
-                let project = one("_project_conv", "_bn2", out, inner, Activation::None)?;
+                let project = one("_project_conv", "_bn2", out, inner, Nonlinearity::None)?;
                 blocks.push(Block { expand, filter, project, residual: stride == 1 && channels == out });
                 channels = out;
             }
         }
-        let head = load.conv("_conv_head", "_bn1", [FEATURES, channels, 1, 1], 1, Activation::Relu6)?;
+        let head = load.conv("_conv_head", "_bn1", [FEATURES, channels, 1, 1], 1, Nonlinearity::Relu6)?;
         Ok(Self { side, stem, blocks, head })
     }
 
@@ -196,7 +196,7 @@ impl<'a> Loader<'a> {
         norm: &str,
         shape: [usize; 4],
         stride: usize,
-        activation: Activation,
+        activation: Nonlinearity,
     ) -> Result<Conv, FeatureError> {
         let weight = self.tensor(&format!("{name}.weight"), &shape)?;
         Ok(Conv::new(weight, shape, &self.norm(norm, shape[0])?, stride, Padding::Same, activation))

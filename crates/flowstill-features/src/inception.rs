@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::layers::{Activation, Conv, Grid, Kind, Normalization, Padding, Resize, View, mean_over_pixels, pool};
+use crate::layers::{Conv, Grid, Kind, Nonlinearity, Normalization, Padding, Resize, View, mean_over_pixels, pool};
 use crate::network::in_groups;
 use crate::{FeatureError, FeatureNetwork, Pictures, Weights};
 
@@ -205,7 +205,7 @@ impl Loader<'_> {
     ) -> Result<Conv, FeatureError> {
         let weight = self.weights.expect(&format!("{name}.conv.weight"), &shape, REMEDY)?;
         let norm = Normalization::load(self.weights, &format!("{name}.bn"), shape[0], EPSILON, REMEDY)?;
-        Ok(Conv::new(weight, shape, &norm, stride, Padding::Explicit(padding.0, padding.1), Activation::Relu))
+        Ok(Conv::new(weight, shape, &norm, stride, Padding::Explicit(padding.0, padding.1), Nonlinearity::Relu))
     }
 
     /// A chain of convolutions: name, kernel rows, kernel columns, channels out, stride; at stride 1 the size is kept.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use flowstill_metrics::MetricError;
-use flowstill_metrics::pictures::{Role, Sample, Series, bars_with_errors, curves, pairwise};
+use flowstill_metrics::plots::{Role, Sample, Series, bars_with_errors, curves, pairwise};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

@@ -1,6 +1,6 @@
 //! Fit a Gaussian to features that arrive in batches, without keeping them.
 
-use crate::matrix::Rows;
+use crate::matrix::RowMatrix;
 use crate::product::{View, multiply_f64};
 use crate::{GaussianFit, MetricError};
 
@@ -43,7 +43,7 @@ impl GaussianAccumulator {
 
     /// Takes in the rows of a row-major matrix, perhaps none; a matrix with an error in it is left out as a whole.
     pub fn push(&mut self, features: &[f32]) -> Result<(), MetricError> {
-        let batch = Rows::new("features", features, self.columns, 0)?;
+        let batch = RowMatrix::new("features", features, self.columns, 0)?;
         for row in batch.values.chunks_exact(self.columns) {
             if self.rows == 0 {
                 self.origin = row.iter().map(|&v| f64::from(v)).collect();

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::MetricError;
 use crate::classifier::{Activations, Adam, Perceptron};
-use crate::matrix::{Rows, pooled_moments};
+use crate::matrix::{RowMatrix, pooled_moments};
 
 /// How the classifier is trained and judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,12 +65,12 @@ pub struct C2st {
 pub fn c2st(real: &[f32], fake: &[f32], columns: usize, config: &C2stConfig) -> Result<C2st, MetricError> {
     let hidden = config.check(columns)?;
     let needed = 2 * config.folds;
-    let real = Rows::new("real", real, columns, needed)?;
-    let fake = Rows::new("fake", fake, columns, needed)?;
+    let real = RowMatrix::new("real", real, columns, needed)?;
+    let fake = RowMatrix::new("fake", fake, columns, needed)?;
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
     let rows = real.rows.min(fake.rows);
     let moments = pooled_moments(&[real, fake]);
-    let standardised = |set: Rows<'_>, chosen: Vec<usize>| -> Vec<f32> {
+    let standardised = |set: RowMatrix<'_>, chosen: Vec<usize>| -> Vec<f32> {
         let scale = |(&v, &(mean, deviation)): (&f32, &(f64, f64))| ((f64::from(v) - mean) / deviation) as f32;
         chosen.into_iter().flat_map(|row| set.row(row).iter().zip(&moments).map(scale).collect::<Vec<_>>()).collect()
     };

@@ -1,7 +1,7 @@
 //! Measure the Frechet distance between Gaussians fitted to two feature matrices.
 
 use crate::MetricError;
-use crate::matrix::Rows;
+use crate::matrix::RowMatrix;
 use crate::product::{View, multiply_f64};
 use crate::symmetric::{pivoted_cholesky, symmetric_eigenvalues};
 
@@ -28,7 +28,7 @@ impl GaussianFit {
     }
 
     fn fit(what: &str, features: &[f32], columns: usize) -> Result<Self, MetricError> {
-        let set = Rows::new(what, features, columns, 2)?;
+        let set = RowMatrix::new(what, features, columns, 2)?;
         let mut mean = vec![0.0; columns];
         for row in set.values.chunks_exact(columns) {
             mean.iter_mut().zip(row).for_each(|(m, &v)| *m += f64::from(v));

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::MetricError;
-use crate::matrix::Rows;
+use crate::matrix::RowMatrix;
 use crate::product::{View, multiply_f32};
 
 /// How to estimate the kernel distance.
@@ -53,7 +53,7 @@ pub struct Kid {
 #[doc(alias = "kernel_inception_distance")]
 pub fn kid(real: &[f32], fake: &[f32], columns: usize, config: &KidConfig) -> Result<Kid, MetricError> {
     let KidConfig { seed, subsets, subset_rows } = *config;
-    let (real, fake) = (Rows::new("real", real, columns, 4)?, Rows::new("fake", fake, columns, 4)?);
+    let (real, fake) = (RowMatrix::new("real", real, columns, 4)?, RowMatrix::new("fake", fake, columns, 4)?);
     let fewest = real.rows.min(fake.rows);
     if subsets < 2 {
         let got = subsets.to_string();
@@ -69,7 +69,7 @@ pub fn kid(real: &[f32], fake: &[f32], columns: usize, config: &KidConfig) -> Re
     let estimates: Vec<f64> = chosen
         .par_iter()
         .map(|(left, right)| {
-            let gather = |set: Rows<'_>, rows: &[usize]| -> Vec<f32> {
+            let gather = |set: RowMatrix<'_>, rows: &[usize]| -> Vec<f32> {
                 rows.iter().flat_map(|&row| set.row(row)).copied().collect()
             };
             subset_estimate(&gather(real, left), &gather(fake, right), columns)

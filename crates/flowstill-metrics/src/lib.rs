@@ -13,9 +13,9 @@
 //! | Do their third moments agree, too? | [`kid`] |
 //! | Are samples good, and is all of the data covered? | [`precision_recall`] |
 //! | Which column is worst? | [`marginals`] |
-//! | How is it shown? | [`text_table`], [`markdown_table`], the module `pictures` |
+//! | How is it shown? | [`text_table`], [`markdown_table`], the module `plots` |
 #![deny(missing_docs)]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod error;
 mod matrix;
@@ -33,8 +33,8 @@ mod mmd;
 mod neighbours;
 mod statistics;
 
-#[cfg(feature = "pictures")]
-pub mod pictures;
+#[cfg(feature = "plots")]
+pub mod plots;
 mod table;
 
 pub use accumulate::GaussianAccumulator;

@@ -1,7 +1,7 @@
 //! Compare two samples column by column: Kolmogorov-Smirnov and Wasserstein distances.
 
 use crate::MetricError;
-use crate::matrix::Rows;
+use crate::matrix::RowMatrix;
 
 /// How far apart the two samples are in one column.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,8 +51,8 @@ impl Marginals {
 /// # Ok::<(), flowstill_metrics::MetricError>(())
 /// ```
 pub fn marginals(real: &[f32], fake: &[f32], columns: usize) -> Result<Marginals, MetricError> {
-    let real = Rows::new("real", real, columns, 1)?;
-    let fake = Rows::new("fake", fake, columns, 1)?;
+    let real = RowMatrix::new("real", real, columns, 1)?;
+    let fake = RowMatrix::new("fake", fake, columns, 1)?;
     let scales = crate::matrix::pooled_moments(&[real]);
     let compare = |index: usize| {
         let (kolmogorov_smirnov, wasserstein) = gaps(real.column(index), fake.column(index));

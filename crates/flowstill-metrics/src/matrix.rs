@@ -7,13 +7,13 @@ use crate::MetricError;
 
 /// A borrowed row-major matrix whose shape, length and values have been checked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows<'a> {
+pub(crate) struct RowMatrix<'a> {
     pub values: &'a [f32],
     pub columns: usize,
     pub rows: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowMatrix<'a> {
     /// Accepts `values` if they are whole rows of finite numbers, `needed` rows or more.
     pub fn new(what: &str, values: &'a [f32], columns: usize, needed: usize) -> Result<Self, MetricError> {
         if columns == 0 {
@@ -51,7 +51,7 @@ impl<'a> Rows<'a> {
 }
 
 /// The mean and standard deviation of each column over both sets; a constant column gets deviation 1.
-pub(crate) fn pooled_moments(sets: &[Rows<'_>]) -> Vec<(f64, f64)> {
+pub(crate) fn pooled_moments(sets: &[RowMatrix<'_>]) -> Vec<(f64, f64)> {
     let columns = sets.first().map_or(0, |set| set.columns);
     let total: usize = sets.iter().map(|set| set.rows).sum();
     let over = |index: usize| sets.iter().flat_map(move |s| s.values.iter().skip(index).step_by(s.columns));
@@ -70,10 +70,13 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_meaning() {
-        assert!(matches!(Rows::new("real", &[1.0], 0, 1), Err(MetricError::NoColumns)));
-        assert!(matches!(Rows::new("real", &[1.0; 5], 2, 1), Err(MetricError::Shape { length: 5, columns: 2, .. })));
-        assert!(matches!(Rows::new("real", &[1.0; 4], 2, 3), Err(MetricError::TooFewRows { got: 2, .. })));
-        let error = Rows::new("fake", &[0.0, 1.0, 2.0, f32::NAN], 2, 1).unwrap_err();
+        assert!(matches!(RowMatrix::new("real", &[1.0], 0, 1), Err(MetricError::NoColumns)));
+        assert!(matches!(
+            RowMatrix::new("real", &[1.0; 5], 2, 1),
+            Err(MetricError::Shape { length: 5, columns: 2, .. })
+        ));
+        assert!(matches!(RowMatrix::new("real", &[1.0; 4], 2, 3), Err(MetricError::TooFewRows { got: 2, .. })));
+        let error = RowMatrix::new("fake", &[0.0, 1.0, 2.0, f32::NAN], 2, 1).unwrap_err();
         assert!(matches!(error, MetricError::NotFinite { row: 1, column: 1, .. }));
         assert!(!error.to_string().contains('\n'));
     }
@@ -81,7 +84,7 @@ mod tests {
     #[test]
     fn pooled_moments_standardise() {
         let (a, b) = ([0.0, 5.0, 2.0, 5.0], [4.0, 5.0]);
-        let moments = pooled_moments(&[Rows::new("a", &a, 2, 1).unwrap(), Rows::new("b", &b, 2, 1).unwrap()]);
+        let moments = pooled_moments(&[RowMatrix::new("a", &a, 2, 1).unwrap(), RowMatrix::new("b", &b, 2, 1).unwrap()]);
         assert!((moments[0].0 - 2.0).abs() < 1e-12 && (moments[0].1 - (8.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(moments[1], (5.0, 1.0));
     }

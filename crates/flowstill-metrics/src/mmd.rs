@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::MetricError;
-use crate::matrix::Rows;
+use crate::matrix::RowMatrix;
 use crate::product::{View, multiply_f32};
 
 /// The width `sigma` of the kernel `k(x, y) = exp(-|x - y|^2 / (2 sigma^2))`.
@@ -70,8 +70,8 @@ pub struct Mmd {
 /// ```
 #[doc(alias = "mmd")]
 pub fn mmd_unbiased(real: &[f32], fake: &[f32], columns: usize, config: &MmdConfig) -> Result<Mmd, MetricError> {
-    let real = Rows::new("real", real, columns, 2)?;
-    let fake = Rows::new("fake", fake, columns, 2)?;
+    let real = RowMatrix::new("real", real, columns, 2)?;
+    let fake = RowMatrix::new("fake", fake, columns, 2)?;
     if config.max_rows < 2 {
         let got = config.max_rows.to_string();
         return Err(MetricError::Setting { name: "max_rows", expected: "at least 2", got });

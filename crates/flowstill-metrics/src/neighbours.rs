@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::MetricError;
-use crate::matrix::Rows;
+use crate::matrix::RowMatrix;
 use crate::product::{View, multiply_f32};
 
 /// How to estimate precision and recall.
@@ -67,10 +67,10 @@ pub fn precision_recall(
         return Err(MetricError::Setting { name: "max_rows", expected: "more than `neighbours`", got });
     }
     let needed = k.saturating_add(1);
-    let (real, fake) = (Rows::new("real", real, columns, needed)?, Rows::new("fake", fake, columns, needed)?);
+    let (real, fake) = (RowMatrix::new("real", real, columns, needed)?, RowMatrix::new("fake", fake, columns, needed)?);
     let rows = real.rows.min(fake.rows).min(config.max_rows);
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-    let mut chosen = |set: &Rows<'_>| {
+    let mut chosen = |set: &RowMatrix<'_>| {
         if set.rows == rows { (0..rows).collect() } else { set.choose(rows, &mut rng) }
     };
     let (left, right) = (chosen(&real), chosen(&fake));
@@ -97,7 +97,7 @@ const TILE: usize = 256;
 const ROUNDING: f32 = 4.0 * f32::EPSILON;
 
 impl Points {
-    fn new(what: &str, set: &Rows<'_>, chosen: &[usize], origin: &[f64]) -> Result<Self, MetricError> {
+    fn new(what: &str, set: &RowMatrix<'_>, chosen: &[usize], origin: &[f64]) -> Result<Self, MetricError> {
         let columns = set.columns;
         let centred = |&row: &usize| set.row(row).iter().zip(origin).map(|(&v, o)| (f64::from(v) - o) as f32);
         let values: Vec<f32> = chosen.iter().flat_map(centred).collect();

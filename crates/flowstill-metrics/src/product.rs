@@ -1,4 +1,7 @@
-//! Multiply matrices: the one door to `matrixmultiply`, with every bound checked before it opens.
+//! Multiply matrices seen through their strides, by `ndarray` and the kernels of `matrixmultiply` behind it.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, LinalgScalar, ShapeBuilder};
 
 /// A dense matrix seen through its strides, so that a transpose costs nothing.
 #[derive(Clone, Copy)]
@@ -17,6 +20,11 @@ impl<'a, T> View<'a, T> {
         Self { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
+    fn array(&self) -> ArrayView2<'a, T> {
+        let shape = (self.rows, self.columns).strides((self.row_stride, self.column_stride));
+        ArrayView2::from_shape(shape, self.data).expect("checked where the view was made")
+    }
+
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -33,46 +41,21 @@ impl<'a, T> View<'a, T> {
     }
 }
 
-macro_rules! product {
-    ($name:ident, $float:ty, $kernel:path) => {
-        /// `out = scale * left * right + keep * out`, with `out` row-major.
-        pub(crate) fn $name(
-            scale: $float,
-            left: View<'_, $float>,
-            right: View<'_, $float>,
-            keep: $float,
-            out: &mut [$float],
-        ) {
-            assert_eq!(left.columns, right.rows, "inner sizes of a product");
-            assert_eq!(out.len(), left.rows * right.columns, "size of a product");
-            // SAFETY: `View::new` holds each operand to rows * columns values under strides (columns, 1), which a
-            // transpose only swaps, so every index read lies inside `data`; `out` has exactly the product's size,
-            // is written under strides (columns, 1), and, being `&mut`, overlaps neither operand.
-            #[allow(unsafe_code)]
-            unsafe {
-                $kernel(
-                    left.rows,
-                    left.columns,
-                    right.columns,
-                    scale,
-                    left.data.as_ptr(),
-                    left.row_stride as isize,
-                    left.column_stride as isize,
-                    right.data.as_ptr(),
-                    right.row_stride as isize,
-                    right.column_stride as isize,
-                    keep,
-                    out.as_mut_ptr(),
-                    right.columns as isize,
-                    1,
-                );
-            }
-        }
-    };
+/// `out = scale * left * right + keep * out`, with `out` row-major.
+pub(crate) fn multiply_f32(scale: f32, left: View<'_, f32>, right: View<'_, f32>, keep: f32, out: &mut [f32]) {
+    multiply(scale, left, right, keep, out);
 }
 
-product!(multiply_f32, f32, matrixmultiply::sgemm);
-product!(multiply_f64, f64, matrixmultiply::dgemm);
+/// `out = scale * left * right + keep * out`, with `out` row-major.
+pub(crate) fn multiply_f64(scale: f64, left: View<'_, f64>, right: View<'_, f64>, keep: f64, out: &mut [f64]) {
+    multiply(scale, left, right, keep, out);
+}
+
+fn multiply<T: LinalgScalar>(scale: T, left: View<'_, T>, right: View<'_, T>, keep: T, out: &mut [T]) {
+    let size = (left.rows, right.columns);
+    let out = ArrayViewMut2::from_shape(size, out);
+    general_mat_mul(scale, &left.array(), &right.array(), keep, &mut out.expect("size of a product"));
+}
 
 #[cfg(test)]
 mod tests {

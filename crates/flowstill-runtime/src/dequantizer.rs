@@ -72,7 +72,7 @@ impl VariationalConfig {
 
     /// Couplings on `[picture 4c | noise 4c]`; between them the noise's channels are reversed and dealt out by turns, so that rows, columns and diagonals of
     /// a 2x2 block condition each other. At the end they stand as they did.
-    pub fn layers(&self, channels: usize) -> Vec<BijectorConfig> {
+    fn layers(&self, channels: usize) -> Vec<BijectorConfig> {
         let four = 4 * channels;
         let coupling = BijectorConfig::Coupling(CouplingConfig {
             channels: 2 * four,

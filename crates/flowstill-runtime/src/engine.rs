@@ -30,14 +30,7 @@ pub trait Engine: Sync {
     ///
     /// # Errors
     /// What the flow reports.
-    fn encode(
-        &self,
-        x: &[f32],
-        context: &[f32],
-        alone: bool,
-        latents: &mut [f32],
-        log_det: &mut [f32],
-    ) -> Result<()>;
+    fn encode(&self, x: &[f32], context: &[f32], alone: bool, latents: &mut [f32], log_det: &mut [f32]) -> Result<()>;
 
     /// Latents to data, with the same log-determinants; `latents` gives those of one level.
     ///
@@ -132,14 +125,7 @@ impl Engine for Compiled {
         Engine::tile(&self.program, samples, gradients)
     }
 
-    fn encode(
-        &self,
-        x: &[f32],
-        context: &[f32],
-        alone: bool,
-        latents: &mut [f32],
-        log_det: &mut [f32],
-    ) -> Result<()> {
+    fn encode(&self, x: &[f32], context: &[f32], alone: bool, latents: &mut [f32], log_det: &mut [f32]) -> Result<()> {
         Engine::encode(&self.program, x, context, alone, latents, log_det)
     }
 

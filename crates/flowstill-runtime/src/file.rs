@@ -35,9 +35,8 @@ pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Loaded> {
     let named = |name: &str| places.range(name).map_or(&[][..], |range| &values[range]);
     let [mean, log_std, logits] = ["base.mean", "base.log_std", "base.logits"].map(named);
     let base = Density::new(&document.architecture.base, top, mean, log_std, logits);
-    let refused = |refused| {
-        Error::file(path, format!("holds a layer that cannot be run ({refused})"), "update flowstill")
-    };
+    let refused =
+        |refused| Error::file(path, format!("holds a layer that cannot be run ({refused})"), "update flowstill");
     let flow = Compiled::new(document.architecture.clone(), places, values).map_err(refused)?;
     let dequantizer = noise.map(|(noise, places, values)| Compiled::new(noise, places, values)).transpose();
     Ok(Loaded { flow, base, dequantizer: dequantizer.map_err(refused)?, document })

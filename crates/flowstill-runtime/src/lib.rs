@@ -14,6 +14,14 @@
 //! # Ok::<(), flowstill_runtime::Error>(())
 //! ```
 //!
+//! | To | Import |
+//! |---|---|
+//! | score, sample, encode and decode a flow file | [`Model`] |
+//! | describe a flow, and ask what its layers are made of | [`architecture`] |
+//! | run and differentiate a flow on plain slices | [`Program`], [`Places`], [`Purpose`], [`Source`] |
+//! | read stored tensors with all checks | [`stored`] |
+//! | draw the library's random numbers | [`random`] |
+//!
 //! Below it a [`Program`] is a flow compiled from its [`Architecture`](architecture::Architecture): layers that carry tiles of a batch, as planes, through all of the
 //! flow while they lie in a worker's cache. It computes data to latents, latents to data, and exact gradients. The trainer of flowstill runs the very same
 //! programs, so there is one definition of a flow on the CPU, and one of tensor operations beside it to which it is held.

@@ -2,7 +2,7 @@
 
 use crate::architecture::{Architecture, BijectorConfig, Stop};
 use crate::layers::{
-    Affine, Autoregressive, BatchNorm, Coupling, Elementwise, Inverted, Layer, Linear, Permute, Purpose, Split, Squeeze,
+    Affine, Autoregressive, Coupling, Elementwise, Inverted, Layer, Linear, Permute, Purpose, Split, Squeeze,
 };
 use crate::places::Places;
 use crate::work::{Tape, Work};
@@ -261,7 +261,7 @@ impl Maker<'_> {
             BijectorConfig::ActNorm { channels } | BijectorConfig::Affine { channels } => {
                 Box::new(Affine::new(path, *channels, places)?)
             }
-            BijectorConfig::BatchNorm { channels } => Box::new(BatchNorm::new(path, *channels, places)?),
+            BijectorConfig::BatchNorm { channels } => Box::new(Affine::normalised(path, *channels, places)?),
             BijectorConfig::Linear { channels } => Box::new(Linear::whole(path, *channels, places)?),
             BijectorConfig::LuLinear { channels } => Box::new(Linear::factors(path, *channels, places)?),
             BijectorConfig::Permute { indices } => Box::new(Permute::new(indices)?),

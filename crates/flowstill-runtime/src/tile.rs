@@ -30,14 +30,7 @@ impl Engine for Program {
         Program::tile(self, samples, gradients)
     }
 
-    fn encode(
-        &self,
-        x: &[f32],
-        context: &[f32],
-        alone: bool,
-        latents: &mut [f32],
-        log_det: &mut [f32],
-    ) -> Result<()> {
+    fn encode(&self, x: &[f32], context: &[f32], alone: bool, latents: &mut [f32], log_det: &mut [f32]) -> Result<()> {
         let samples = 0..log_det.len();
         with_space(|work, tape| {
             self.start(work, x, context, &samples);

@@ -2,6 +2,17 @@
 //!
 //! A teacher [`Flow`](flows::Flow) is trained by [`train::train`]; a [`Distillation`](distill::Distillation) teaches a student under the same loop; a
 //! [`Model`](model::Model) scores and samples in the units of the data, and lives in one self-describing file.
+//!
+//! | To | Import | Example |
+//! |---|---|---|
+//! | build a named flow | [`flows::FlowConfig`], [`flows::Flow`] | `examples/train.rs` |
+//! | train it | [`train::train`], [`train::NegativeLogLikelihood`], [`train::TrainConfig`], [`train::Rows`] or [`pictures::Pictures`] | `examples/train.rs` |
+//! | distil it | [`distill::Distillation`], [`distill::DistillConfig`] | `examples/distil.rs` |
+//! | score, sample, save and load in the data's units | [`model::Model`], [`file::save`], [`file::load`] | `examples/sample_and_score.rs` |
+//! | add a layer of your own | [`bijectors::Bijector`], [`parameters!`], [`flows::Flow::from_bijectors`], [`shape`] | `examples/add_a_bijector.rs` |
+//! | train something else, or by another loss | [`train::Trainable`], [`train::Objective`], [`train::Dataset`] | `examples/own_objective.rs` |
+//! | draw the same numbers again | [`random::stream`] | |
+//! | choose the device | [`device::cpu`], [`device::gpu`] | |
 #![doc = include_str!("../../../README.md")]
 #![deny(missing_docs)]
 
@@ -16,7 +27,7 @@ pub mod distill;
 pub mod file;
 pub mod flows;
 pub mod model;
-pub mod ops;
+mod ops;
 pub mod pictures;
 pub mod random;
 pub mod shape;

@@ -92,7 +92,7 @@ fn noise_stays_in_its_cube_and_its_density_is_that_of_the_jacobian() {
         };
         let (v, eps) = (draw("v"), draw("eps"));
         let noise = |eps: Vec<f64>| {
-            let (u, log_q) = dequantizer.noise(tensor(v.clone()), tensor(eps));
+            let (u, log_q) = dequantizer.noise(tensor(v.clone()), tensor(eps)).expect("fits");
             (to_f64(u), to_f64(log_q)[0])
         };
         let (u, log_q) = noise(eps.clone());

@@ -1,4 +1,6 @@
 //! Run every example and hold it to the result that its first line states.
+// Two examples borrow the table and the flow of the first.
+#![allow(clippy::duplicate_mod)]
 
 #[path = "../examples/add_a_bijector.rs"]
 mod add_a_bijector;

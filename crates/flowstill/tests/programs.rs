@@ -307,3 +307,19 @@ fn gradients_of_contexts_are_central_differences() {
         assert!((ours - expect).abs() < 0.02 * size + 0.02, "{text}: {ours} against {expect} (size {size})");
     }
 }
+
+#[test]
+fn a_composition_runs_no_program_that_was_loaded_before() {
+    let mut others = 0;
+    for (text, event) in FLOWS {
+        let flow = flow(text, *event, 0);
+        let (x, _) = batch(&flow, 21, 3);
+        let score = |flow: &Flow| to_f64(flow.log_prob(x.clone(), None).expect("fits"));
+        let before = score(&flow.clone().composed());
+        let program = score(&flow);
+        assert_eq!(score(&flow.clone().composed()), before, "{text}");
+        others += usize::from(program != before);
+    }
+    // The two round apart, or the comparisons above would compare one with itself.
+    assert!(others > FLOWS.len() / 2, "{others}");
+}

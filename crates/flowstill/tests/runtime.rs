@@ -324,7 +324,7 @@ fn forged_descriptions_are_refused_and_never_panic() {
         Runtime::from_bytes(&bytes).expect_err(to).to_string()
     };
     assert!(told("\"levels\"", "\"floors\"").contains("floors"));
-    assert!(told("\"even\"", "\"checkerboard_even\"").contains("a checkerboard of 1 x 1"));
+    assert!(told("\"even\"", "\"checkerboard_even\"").contains("at least 2 positions, for a checkerboard, got 1x1"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use flowstill::model::Model;
 use flowstill::train::Rows;
 use flowstill_experiment::words::thousands;
 use flowstill_experiment::{
-    DataPlan, Error, EvaluateConfig, Prepared, RawRows, Recipe, Remedy, Split, evaluate_rows, read_rows, trained_on,
+    DataPlan, Error, EvaluateConfig, Prepared, RawRows, Recipe, Remedy, Subset, evaluate_rows, read_rows, trained_on,
 };
 use std::path::Path;
 
@@ -125,7 +125,7 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
         }
     };
     let data = Prepared::from_table_for(model, &config)?;
-    let split = Split::from(args.split);
+    let split = Subset::from(args.split);
     data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
     let rows =
         data.part(split).rows().cloned().ok_or_else(|| Failure::input("--data: expected a table, got pictures"))?;

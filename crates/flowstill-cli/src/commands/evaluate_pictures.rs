@@ -10,7 +10,7 @@ use flowstill::pictures::Pictures;
 use flowstill_data::{PictureConfig, SetName};
 use flowstill_experiment::words::thousands;
 use flowstill_experiment::{
-    DataPlan, EvaluateConfig, Event, FeatureConfig, Metrics, NetworkName, Prepared, Recipe, Reference, Remedy, Split,
+    DataPlan, EvaluateConfig, Event, FeatureConfig, Metrics, NetworkName, Prepared, Recipe, Reference, Remedy, Subset,
     evaluate_pictures, pictures_in, shown_pixels, trained_on,
 };
 use std::path::Path;
@@ -172,9 +172,9 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
         }
     };
     let data = Prepared::from_pictures_for(model, &config)?;
-    let split = Split::from(args.split);
+    let split = Subset::from(args.split);
     data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
-    let of = |split: Split| format!("{} split of {}", split.name(), data.source);
+    let of = |split: Subset| format!("{} split of {}", split.name(), data.source);
     let taken = |examples: &flowstill::train::Examples| {
         examples.pictures().cloned().ok_or_else(|| Failure::run("expected pictures; report this bug"))
     };
@@ -182,7 +182,7 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
         pictures: taken(data.part(split))?,
         named: of(split),
         real: taken(&data.training.train)?,
-        real_named: of(Split::Train),
+        real_named: of(Subset::Train),
     })
 }
 

@@ -11,6 +11,14 @@ use flowstill_experiment::words::shape;
 use flowstill_experiment::{class_names, is_picture_set};
 use serde_json::json;
 
+/// What runs the flow in f32 on the CPU.
+fn engine(model: &Model) -> String {
+    match model.flow.refused() {
+        None => "compiled program".into(),
+        Some(refused) => format!("composition of tensor operations ({refused})"),
+    }
+}
+
 pub(super) fn run(args: &Inspect) -> Outcome<()> {
     let model = file::load(&args.flow, &flowstill::device::cpu())?;
     let (facts, architecture) = (&model.facts, model.flow.architecture());
@@ -27,6 +35,7 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
             "architecture": architecture,
             "standardization": model.standardization,
             "log_det_of_standardization_nats": model.standardization.log_det(),
+            "engine": engine(&model),
             "facts": facts,
             "tensors": tensors.collect::<Vec<_>>(),
         });
@@ -49,6 +58,7 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
         ("parameters", parameters.to_string()),
         ("steps of the flow", architecture.steps().to_string()),
         ("base density", json!(architecture.base)["kind"].as_str().unwrap_or("-").to_string()),
+        ("engine on the CPU", engine(&model)),
         ("trained on", facts.data.clone()),
         ("split", facts.split.as_ref().map_or("-".into(), split)),
         ("training", format!("seed {}, {} steps, {} skipped", facts.seed, facts.steps, facts.skipped)),

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder;
 use super::source::{Holding, Source};
-use crate::read::objects::{Found, Objects};
-use crate::read::pickle;
+use crate::read::objects::{self, Found, Objects};
 use crate::{DataError, Pictures, Result};
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -103,14 +102,14 @@ fn binary(path: &Path, bytes: &[u8]) -> Result<Batch> {
 
 /// A pickled dictionary with `data`, an array of bytes [pictures, 3072], and `labels`, a list. Nothing in it is executed.
 fn python(path: &Path, bytes: &[u8]) -> Result<Batch> {
-    let found = pickle::run(bytes).and_then(|pickle| unpickled(&Objects(&pickle)));
+    let found = objects::unpickled(bytes).and_then(|pickle| unpickled(&Objects(&pickle)));
     found.map_err(|got| {
         DataError::malformed(path, "a pickled dictionary with `data` [pictures, 3072] and `labels`", got, REMEDY)
     })
 }
 
 fn unpickled(objects: &Objects<'_>) -> Found<Batch> {
-    let get = |key: &str| objects.get(objects.0.root, key).ok_or(format!("no `{key}`"));
+    let get = |key: &str| objects.get(objects.0.root_id(), key).ok_or(format!("no `{key}`"));
     let array = objects.array(get("data")?)?;
     let count = match array.shape[..] {
         [count, width] if width == 3 * PLANE && array.dtype.is_byte() => count,

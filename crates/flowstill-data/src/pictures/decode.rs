@@ -1,14 +1,14 @@
 //! Decode one PNG or JPEG file, and refuse what is broken or far too large.
 
-use std::io::Cursor;
 use std::path::Path;
-
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits};
 
 use super::config::MAX_SIDE;
 use super::raster::Raster;
 use crate::{DataError, Pictures, Result};
+
+mod exif;
+mod jpeg;
+mod png;
 
 /// The largest picture decoded, in pixels: a 67-megapixel photograph.
 const MAX_PIXELS: u64 = 1 << 26;
@@ -43,44 +43,73 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Raster> {
         let remedy = "replace the file, leave it out, or set on_error = \"skip\"";
         DataError::malformed(path, "a whole PNG or JPEG picture", got, remedy)
     };
-    let format = match image::guess_format(bytes) {
-        _ if bytes.is_empty() => return Err(wrong("an empty file")),
-        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
-        Ok(other) => return Err(wrong(&format!("a picture of the format {other:?}"))),
-        Err(_) => return Err(wrong("something else")),
+    let found = match Format::of(bytes) {
+        Some(Format::Png) => png::decode(bytes),
+        Some(Format::Jpeg) if !jpeg_ends(bytes) => return Err(wrong("a JPEG file cut short")),
+        Some(Format::Jpeg) => jpeg::decode(bytes),
+        Some(other) => return Err(wrong(&format!("a picture of the format {other:?}"))),
+        None if bytes.is_empty() => return Err(wrong("an empty file")),
+        None => return Err(wrong("something else")),
     };
-    if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
-        return Err(wrong("a JPEG file cut short"));
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MAX_PIXELS * 8);
-    reader.limits(limits);
-    let broken = |error: image::ImageError| wrong(&format!("{format:?} data with an error ({error})"));
-    let mut decoder = reader.into_decoder().map_err(broken)?;
-    let (width, height) = decoder.dimensions();
-    let size = u64::from(width) * u64::from(height);
-    if size == 0 || size > MAX_PIXELS || width.max(height) > MAX_SIDE {
-        let expected = format!("1 to {MAX_PIXELS} pixels and sides up to {MAX_SIDE}");
-        let remedy = "scale it down with another program, or leave it out";
-        return Err(DataError::malformed(path, expected, format!("{height}x{width} pixels"), remedy));
-    }
-    // A broken note about orientation does not make a broken picture.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
-    picture.apply_orientation(orientation);
-    Ok(raster(picture))
+    found.map_err(|fault| match fault {
+        Fault::Broken(error) => wrong(&error),
+        Fault::Size { height, width } => {
+            let expected = format!("1 to {MAX_PIXELS} pixels and sides up to {MAX_SIDE}");
+            let remedy = "scale it down with another program, or leave it out";
+            DataError::malformed(path, expected, format!("{height}x{width} pixels"), remedy)
+        }
+    })
 }
 
-/// Three bytes a pixel if the file has colour, one otherwise.
-fn raster(picture: DynamicImage) -> Raster {
-    let (height, width) = (picture.height() as usize, picture.width() as usize);
-    let kind = picture.color();
-    let (pixels, channels) = match (kind.has_color(), kind.has_alpha()) {
-        (false, false) => (picture.into_luma8().into_raw(), 1),
-        (false, true) => (over_white::<2>(&picture.into_luma_alpha8().into_raw()), 1),
-        (true, false) => (picture.into_rgb8().into_raw(), 3),
-        (true, true) => (over_white::<4>(&picture.into_rgba8().into_raw()), 3),
+/// Why bytes are no picture.
+enum Fault {
+    /// What the decoder says.
+    Broken(String),
+    /// It claims to be empty or far too large.
+    Size { height: usize, width: usize },
+}
+
+/// Refuses a picture without pixels or with too many, before anything is made room for.
+fn check_size(height: usize, width: usize) -> std::result::Result<(), Fault> {
+    let size = height as u64 * width as u64;
+    let fits = size != 0 && size <= MAX_PIXELS && width.max(height) <= MAX_SIDE as usize;
+    if fits { Ok(()) } else { Err(Fault::Size { height, width }) }
+}
+
+/// Formats known by their first bytes, the first two to be read and the others to be named.
+#[derive(Debug)]
+enum Format {
+    Png,
+    Jpeg,
+    Gif,
+    WebP,
+    Tiff,
+    Bmp,
+    Avif,
+}
+
+impl Format {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let at = |start: usize, mark: &[u8]| bytes.get(start..).is_some_and(|rest| rest.starts_with(mark));
+        Some(match bytes {
+            _ if at(0, b"\x89PNG\r\n\x1a\n") => Self::Png,
+            _ if at(0, b"\xff\xd8\xff") => Self::Jpeg,
+            _ if at(0, b"GIF87a") || at(0, b"GIF89a") => Self::Gif,
+            _ if at(0, b"RIFF") && at(8, b"WEBP") => Self::WebP,
+            _ if at(0, b"MM\0*") || at(0, b"II*\0") => Self::Tiff,
+            _ if at(0, b"BM") => Self::Bmp,
+            _ if at(4, b"ftypavif") => Self::Avif,
+            _ => return None,
+        })
+    }
+}
+
+/// One byte a value: a raster of one channel or three from 1 to 4, with an opacity as the last of an even number.
+fn raster(pixels: Vec<u8>, height: usize, width: usize, channels: usize) -> Raster {
+    let (pixels, channels) = match channels {
+        2 => (over_white::<2>(&pixels), 1),
+        4 => (over_white::<4>(&pixels), 3),
+        _ => (pixels, channels),
     };
     Raster { pixels, height, width, channels }
 }

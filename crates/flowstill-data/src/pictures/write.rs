@@ -3,8 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use png::{BitDepth, ColorType, Compression, Encoder, Filter};
 
 use crate::{DataError, Result, atomic};
 
@@ -16,8 +15,8 @@ pub fn write_png(path: impl AsRef<Path>, pixels: &[u8], shape: [usize; 3]) -> Re
     let path = path.as_ref();
     let [height, width, channels] = shape;
     let colour = match channels {
-        1 => ExtendedColorType::L8,
-        _ => ExtendedColorType::Rgb8,
+        1 => ColorType::Grayscale,
+        _ => ColorType::Rgb,
     };
     let sides = (u32::try_from(width), u32::try_from(height));
     let (Ok(width), Ok(height), true) = (sides.0, sides.1, matches!(channels, 1 | 3)) else {
@@ -30,7 +29,15 @@ pub fn write_png(path: impl AsRef<Path>, pixels: &[u8], shape: [usize; 3]) -> Re
         return Err(DataError::Shape { expected, got });
     }
     atomic::write(path, |file| {
-        let written = PngEncoder::new(file).write_image(pixels, width, height, colour);
+        let mut encoder = Encoder::new(file, width, height);
+        encoder.set_color(colour);
+        encoder.set_depth(BitDepth::Eight);
+        encoder.set_compression(Compression::Fast);
+        encoder.set_filter(Filter::Adaptive);
+        let written = encoder.write_header().and_then(|mut writer| {
+            writer.write_image_data(pixels)?;
+            writer.finish()
+        });
         written.map_err(|error| DataError::io(path, "write")(std::io::Error::other(error)))
     })
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::objects::{Found, Objects};
-use super::pickle::{Id, Node, run};
+use flowstill_pickle::{Id, Node};
+
+use super::objects::{Found, Objects, unpickled};
 use crate::{DataError, Result, Table};
 
 /// Reads the number columns of a pickled DataFrame. Nothing in the file is ever executed.
@@ -13,7 +14,7 @@ pub(crate) fn read(path: &Path) -> Result<Table> {
 
 /// Parses the bytes of a whole file.
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Table> {
-    let found = run(bytes).and_then(|pickle| Frame(Objects(&pickle)).table());
+    let found = unpickled(bytes).and_then(|pickle| Frame(Objects(&pickle)).table());
     let (names, rows, columns) = found.map_err(|got| {
         let remedy = "in pandas, write it again with frame.to_parquet(...) or frame.to_csv(..., index=False)";
         DataError::malformed(path, "a pickled pandas DataFrame of numbers", got, remedy)
@@ -46,9 +47,9 @@ impl Frame<'_> {
                 return Err("columns of different lengths".into());
             }
             let places = self.places(places, items)?;
-            // A frame's blocks never share bytes; a file whose blocks do would unfold to any size.
-            taken += array.data.len();
-            if taken > self.0.0.length() {
+            // A frame's blocks never share bytes; a file whose blocks do would unfold to any size. Blocks without rows still have places.
+            taken += array.data.len() + places.len();
+            if taken > 2 * self.0.0.length() {
                 return Err("blocks that hold the same bytes".into());
             }
             let numbers = array.dtype.decode(&array.data);
@@ -67,7 +68,7 @@ impl Frame<'_> {
 
     /// The axes, and each block's values and places: as arguments since pandas 1.3, as a state before.
     fn manager(&self) -> Found<Manager<'_>> {
-        let frame = self.0.state(self.0.0.root).ok_or("another object")?;
+        let frame = self.0.state(self.0.0.root_id()).ok_or("another object")?;
         let manager =
             self.0.get(frame, "_mgr").or_else(|| self.0.get(frame, "_data")).ok_or("a frame without blocks")?;
         if let [blocks, axes] = self.0.arguments(manager) {
@@ -104,20 +105,25 @@ impl Frame<'_> {
 
     /// Labels as text: from a list, an array of objects or numbers, or the newer pandas' array of strings.
     fn labels(&self, id: Id) -> Found<Vec<String>> {
-        if self.0.called(id).ends_with("NDArrayBacked") {
+        if self.0.called(id).1.ends_with("NDArrayBacked") {
             let state = self.0.state(id).map(|state| self.0.items(state)).unwrap_or_default();
-            let array = state.iter().find(|&&part| self.0.called(part).ends_with("_reconstruct"));
+            let array = state.iter().find(|&&part| self.0.called(part).1 == "_reconstruct");
             return self.labels(*array.ok_or("column names of an unknown kind")?);
         }
         let listed = match (self.0.0.node(id), self.0.state(id).map(|state| self.0.items(state))) {
-            (Node::Sequence(_), _) => Some(self.0.items(id)),
-            (_, Some([_, _, _, _, list])) if matches!(self.0.0.node(*list), Node::Sequence(_)) => {
-                Some(self.0.items(*list))
-            }
+            (Node::List(_) | Node::Tuple(_), _) => Some(self.0.items(id)),
+            (_, Some([_, _, _, _, list])) if matches!(self.0.0.node(*list), Node::List(_)) => Some(self.0.items(*list)),
             _ => None,
         };
         match listed {
-            Some(list) => list.iter().map(|&label| self.0.label(label)).collect(),
+            Some(list) => {
+                // Labels never share bytes; a long one named again and again would unfold to any size.
+                let taken: usize = list.iter().filter_map(|&label| self.0.0.bytes(label)).map(<[u8]>::len).sum();
+                if taken > self.0.0.length() {
+                    return Err("column names that are the same bytes".into());
+                }
+                list.iter().map(|&label| self.0.label(label)).collect()
+            }
             None => {
                 let array = self.0.array(id)?;
                 Ok(array.dtype.decode(&array.data).into_iter().map(|label| label.to_string()).collect())
@@ -128,7 +134,7 @@ impl Frame<'_> {
     /// Which columns a block's rows are.
     fn places(&self, id: Id, items: usize) -> Found<Vec<usize>> {
         let wrong = || "a block whose columns are unknown".to_string();
-        let places: Vec<usize> = if self.0.called(id).ends_with(".slice") {
+        let places: Vec<usize> = if self.0.called(id).1 == "slice" {
             let bounds: Vec<_> = self.0.arguments(id).iter().map(|&bound| self.0.int(bound)).collect();
             let [start, Some(stop), step] = bounds[..] else { return Err(wrong()) };
             let places = range(start.unwrap_or(0), stop, step.unwrap_or(1)).ok_or_else(wrong)?;

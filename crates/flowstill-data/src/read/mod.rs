@@ -6,14 +6,13 @@ pub(crate) mod hdf5;
 pub(crate) mod npy;
 pub(crate) mod objects;
 pub(crate) mod parquet;
-pub(crate) mod pickle;
 mod rows;
 pub(crate) mod text;
 
 use std::path::Path;
 
 pub(crate) use frame::read as read_data_frame;
-pub(crate) use rows::{Keep, Rows, find};
+pub(crate) use rows::{Keep, RowGatherer, find};
 
 use crate::table::Visit;
 use crate::{DataError, ReadOptions, Result, Table, clean};
@@ -60,7 +59,7 @@ pub(crate) fn stream(path: &Path, options: &ReadOptions, visit: Visit<'_>) -> Re
     rows(path, options, &mut |names, row| visit(names, row).map(|()| false))?.end()
 }
 
-fn rows<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>) -> Result<Rows<'a>> {
+fn rows<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>) -> Result<RowGatherer<'a>> {
     match format(path)? {
         Format::Text { gzip } => text::read(path, gzip, options, keep),
         Format::Npy => from_whole(path, options, keep, npy::read(path)?),
@@ -70,8 +69,8 @@ fn rows<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>) -> Result<Row
 }
 
 /// Applies the row and column options to a table that was read whole.
-fn from_whole<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>, table: Table) -> Result<Rows<'a>> {
-    let mut rows = Rows::new(path, options, keep, &table.names)?;
+fn from_whole<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>, table: Table) -> Result<RowGatherer<'a>> {
+    let mut rows = RowGatherer::new(path, options, keep, &table.names)?;
     let mut picked = vec![0.0; rows.picks.len()];
     for (index, row) in table.values.chunks_exact(table.columns.max(1)).enumerate() {
         for (value, &pick) in picked.iter_mut().zip(&rows.picks) {

@@ -1,10 +1,29 @@
 //! Find names, numbers, dictionaries and NumPy arrays among a pickle's nodes.
 
+use flowstill_pickle::{Id, Meaning, Node, Pickle, read};
+
 use super::dtype::Dtype;
-use super::pickle::{Id, Node, Pickle};
 
 /// What was looked for, or what stood there instead.
 pub(crate) type Found<T> = Result<T, String>;
+
+/// Modules whose names stand in the pickles of tables and arrays; packages with all that is in them.
+const PACKAGES: [&str; 10] =
+    ["collections", "copy_reg", "copyreg", "datetime", "dateutil", "numpy", "pandas", "pyarrow", "pytz", "zoneinfo"];
+
+/// Other names that stand there.
+const NAMES: [&str; 4] = ["slice", "object", "bytearray", "getattr"];
+
+/// Reads a pickle of arrays and what holds them. Nothing in it is looked up or called, and a name from anywhere else is an error.
+pub(crate) fn unpickled(bytes: &[u8]) -> Found<Pickle<'_>> {
+    let known = |name: &str| {
+        let builtin = name.strip_prefix("builtins.").or_else(|| name.strip_prefix("__builtin__."));
+        PACKAGES.contains(&name.split('.').next().unwrap_or(name))
+            || builtin.is_some_and(|name| NAMES.contains(&name))
+            || name == "_codecs.encode"
+    };
+    read(bytes, &|name| known(name).then_some(Meaning::Call)).map_err(|error| error.to_string())
+}
 
 /// An array in the pickle: its numbers stay there until they are wanted.
 pub(crate) struct Array {
@@ -21,9 +40,9 @@ pub(crate) struct Objects<'a>(pub &'a Pickle<'a>);
 impl Objects<'_> {
     /// A name, or a number as text.
     pub fn label(&self, id: Id) -> Found<String> {
-        match self.0.node(id) {
-            Node::Text(range) | Node::Bytes(range) => Ok(String::from_utf8_lossy(self.0.bytes(range)).into_owned()),
-            Node::Int(number) => Ok(number.to_string()),
+        match (self.0.bytes(id), self.int(id)) {
+            (Some(bytes), _) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+            (None, Some(number)) => Ok(number.to_string()),
             _ => Err("a column name that is no text".into()),
         }
     }
@@ -31,15 +50,15 @@ impl Objects<'_> {
     /// A NumPy array, whole.
     pub fn array(&self, id: Id) -> Found<Array> {
         let called = self.called(id);
-        let (shape, dtype, fortran, data) = if called.ends_with("._frombuffer") {
+        let (shape, dtype, fortran, data) = if called.1 == "_frombuffer" {
             let [data, dtype, shape, order] = self.arguments(id) else { return Err("an unknown array".into()) };
             (*shape, *dtype, self.label(*order)? == "F", *data)
-        } else if called.ends_with("._reconstruct") {
+        } else if called.1 == "_reconstruct" {
             let state = self.state(id).map(|state| self.items(state)).unwrap_or_default();
             let [_, shape, dtype, fortran, data] = state else { return Err("an unknown array".into()) };
             (*shape, *dtype, self.int(*fortran) == Some(1), *data)
         } else {
-            return Err(format!("values of an unknown kind ({called})"));
+            return Err(format!("values of an unknown kind ({}.{})", called.0, called.1));
         };
         let sizes = self.items(shape).iter().map(|&size| self.int(size).and_then(|size| usize::try_from(size).ok()));
         let shape = sizes.collect::<Option<Vec<_>>>().ok_or("an array of unknown shape")?;
@@ -64,10 +83,9 @@ impl Objects<'_> {
     /// An array's bytes; Python 3 writes them in the old protocols as Latin-1 text to be encoded.
     fn data(&self, id: Id) -> Found<Vec<u8>> {
         match (self.0.node(id), self.arguments(id)) {
-            (Node::Bytes(range), _) => Ok(self.0.bytes(range).to_vec()),
-            (_, [text, _]) if self.called(id) == "_codecs.encode" => {
-                let Node::Text(range) = self.0.node(*text) else { return Err("an array without bytes".into()) };
-                let text = std::str::from_utf8(self.0.bytes(range)).map_err(|_| "an array of broken text")?;
+            (Node::Bytes(_), _) => Ok(self.0.bytes(id).unwrap_or_default().to_vec()),
+            (_, &[text, _]) if self.called(id) == ("_codecs", "encode") => {
+                let text = self.0.text(text).ok_or("an array without bytes or of broken text")?;
                 let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<_>>();
                 bytes.ok_or_else(|| "an array of broken text".into())
             }
@@ -83,14 +101,11 @@ impl Objects<'_> {
         }
     }
 
-    /// The dotted name that a call calls; empty for anything else.
-    pub fn called(&self, id: Id) -> &str {
+    /// The module and the name that a call calls; empty for anything else.
+    pub fn called(&self, id: Id) -> (&str, &str) {
         match self.0.node(id) {
-            Node::Call { callee, .. } => match self.0.node(*callee) {
-                Node::Global(name) => name,
-                _ => "",
-            },
-            _ => "",
+            Node::Call { callee, .. } => self.0.name(*callee).unwrap_or_default(),
+            _ => ("", ""),
         }
     }
 
@@ -105,7 +120,7 @@ impl Objects<'_> {
     /// A sequence's items; nothing for anything else.
     pub fn items(&self, id: Id) -> &[Id] {
         match self.0.node(id) {
-            Node::Sequence(items) => items,
+            Node::Tuple(items) | Node::List(items) | Node::Set(items) => items,
             _ => &[],
         }
     }
@@ -113,13 +128,14 @@ impl Objects<'_> {
     /// What a dictionary holds under a name.
     pub fn get(&self, id: Id, key: &str) -> Option<Id> {
         let Node::Dict(pairs) = self.0.node(id) else { return None };
-        pairs.iter().find(|(name, _)| self.label(*name).is_ok_and(|name| name == key)).map(|(_, value)| *value)
+        pairs.iter().find(|(name, _)| self.0.bytes(*name) == Some(key.as_bytes())).map(|(_, value)| *value)
     }
 
     /// A whole number.
     pub fn int(&self, id: Id) -> Option<i64> {
         match self.0.node(id) {
-            Node::Int(number) => Some(*number),
+            Node::Int(number) => i64::try_from(*number).ok(),
+            Node::Bool(truth) => Some(i64::from(*truth)),
             _ => None,
         }
     }

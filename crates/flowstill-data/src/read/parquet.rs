@@ -14,14 +14,14 @@ use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescriptor, Type};
 
-use super::{Keep, Rows};
+use super::{Keep, RowGatherer};
 use crate::table::Fill;
 use crate::{DataError, ReadOptions, Result};
 
 /// Rows a written group holds: some megabytes at a time.
 const GROUP: usize = 1 << 17;
 
-pub(crate) fn read<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>) -> Result<Rows<'a>> {
+pub(crate) fn read<'a>(path: &'a Path, options: &ReadOptions, keep: Keep<'a>) -> Result<RowGatherer<'a>> {
     read_from(File::open(path).map_err(DataError::io(path, "read"))?, path, options, keep)
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn read_from<'a, R: ChunkReader + 'static>(
     path: &'a Path,
     options: &ReadOptions,
     keep: Keep<'a>,
-) -> Result<Rows<'a>> {
+) -> Result<RowGatherer<'a>> {
     let failed = |error: ParquetError| {
         let remedy = "write it again, uncompressed or with Snappy";
         DataError::malformed(path, "a whole Parquet file", error.to_string(), remedy)
@@ -39,7 +39,7 @@ pub(crate) fn read_from<'a, R: ChunkReader + 'static>(
     let file = SerializedFileReader::new(source).map_err(failed)?;
     let schema = file.metadata().file_metadata().schema_descr();
     let have: Vec<String> = schema.columns().iter().map(|column| column.path().string()).collect();
-    let mut rows = Rows::new(path, options, keep, &have)?;
+    let mut rows = RowGatherer::new(path, options, keep, &have)?;
     for (index, &pick) in rows.picks.iter().enumerate() {
         let column = schema.column(pick);
         let flat = column.max_rep_level() == 0;

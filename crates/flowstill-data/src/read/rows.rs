@@ -9,7 +9,7 @@ use crate::{DataError, Missing, ReadOptions, Result, Table};
 pub(crate) type Keep<'a> = &'a mut dyn FnMut(&[String], &[f64]) -> Result<bool>;
 
 /// A table in the making.
-pub(crate) struct Rows<'a> {
+pub(crate) struct RowGatherer<'a> {
     /// Where in the file's columns each wanted column stands.
     pub picks: Vec<usize>,
     path: &'a Path,
@@ -21,7 +21,7 @@ pub(crate) struct Rows<'a> {
     incomplete: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowGatherer<'a> {
     /// Finds the wanted columns among those the file has.
     pub fn new(path: &'a Path, options: &ReadOptions, keep: Keep<'a>, have: &[String]) -> Result<Self> {
         let picks = match &options.columns {

@@ -7,7 +7,7 @@ use std::path::Path;
 use csv::ByteRecord;
 use flate2::read::MultiGzDecoder;
 
-use super::{Keep, Rows};
+use super::{Keep, RowGatherer};
 use crate::error::shown;
 use crate::table::{Fill, numbered};
 use crate::{DataError, Header, ReadOptions, Result};
@@ -15,7 +15,7 @@ use crate::{DataError, Header, ReadOptions, Result};
 /// How many lines the delimiter is judged by.
 const JUDGED_LINES: usize = 30;
 
-pub(crate) fn read<'a>(path: &'a Path, gzip: bool, options: &ReadOptions, keep: Keep<'a>) -> Result<Rows<'a>> {
+pub(crate) fn read<'a>(path: &'a Path, gzip: bool, options: &ReadOptions, keep: Keep<'a>) -> Result<RowGatherer<'a>> {
     let open = || -> Result<Box<dyn Read>> {
         let file = File::open(path).map_err(DataError::io(path, "read"))?;
         Ok(if gzip { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) })
@@ -29,7 +29,7 @@ pub(crate) fn read_from<'a>(
     path: &'a Path,
     options: &ReadOptions,
     keep: Keep<'a>,
-) -> Result<Rows<'a>> {
+) -> Result<RowGatherer<'a>> {
     let delimiter = match options.delimiter {
         Some(given) => u8::try_from(given).ok().filter(u8::is_ascii).ok_or_else(|| DataError::Config {
             field: "delimiter",
@@ -53,7 +53,7 @@ pub(crate) fn read_from<'a>(
         Header::Auto => names_columns(&first, second.as_ref().map(|(_, record)| record)),
     };
     let names = if header { unique_names(&first) } else { numbered(first.len()) };
-    let mut rows = Rows::new(path, options, keep, &names)?;
+    let mut rows = RowGatherer::new(path, options, keep, &names)?;
     let clocks: Vec<bool> =
         (0..rows.picks.len()).map(|index| options.clock_columns.contains(&rows.name(index))).collect();
     let mut numbers = vec![0.0; rows.picks.len()];

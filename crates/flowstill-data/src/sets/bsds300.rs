@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{Prepared, expect_columns, locate};
-use crate::split::Split;
-use crate::{DataError, Result, Standardization, read};
+use crate::split::Partition;
+use crate::{ColumnScales, DataError, Result, read};
 
 /// From `BSDS300.hdf5`. The patches are centred and scaled already and are not standardised again.
 pub(super) fn prepare(path: &Path) -> Result<Prepared> {
@@ -19,7 +19,7 @@ pub(super) fn prepare(path: &Path) -> Result<Prepared> {
         }
         Ok(table.values)
     };
-    let split = Split { train: part("train")?, validation: part("validation")?, test: part("test")? };
+    let split = Partition { train: part("train")?, validation: part("validation")?, test: part("test")? };
     let rows = |values: &[f64]| values.len() / 63;
     let steps = vec![format!(
         "took the published split as it is: {} train, {} validation and {} test rows, not standardised",
@@ -28,6 +28,6 @@ pub(super) fn prepare(path: &Path) -> Result<Prepared> {
         rows(&split.test)
     )];
     let names = (0..63).map(|pixel| format!("row{}_column{}", pixel / 8, pixel % 8)).collect();
-    let scale = Standardization::identity(63);
+    let scale = ColumnScales::identity(63);
     Ok(Prepared { names, split, scale, steps, source: file.display().to_string() })
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Prepared, ends, expect_columns, locate, row_count};
 use crate::clean::drop_columns;
 use crate::order::{Purpose, Stream};
-use crate::{DataConfig, DataError, Header, Missing, ReadOptions, Result, Standardization, Table, read, split};
+use crate::{ColumnScales, DataConfig, DataError, Header, Missing, ReadOptions, Result, Table, read, split};
 
 /// No two sensors that stay agree more than this.
 const LIMIT: f64 = 0.98;
@@ -23,7 +23,7 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
     let why = format!("until no correlation was above {LIMIT}");
     let table = drop_columns(table, &drops, &why, &mut steps);
     // The published preparation measures every row, test rows included, and divides by one less than their number.
-    let scale = Standardization::measure(&table.values, table.columns, 1);
+    let scale = ColumnScales::measure(&table.values, table.columns, 1);
     steps.push("standardised by the mean and deviation of all rows".into());
     let names = table.names.clone();
     let split = split::from_the_end(table, config.validation, config.test, &mut steps);
@@ -92,7 +92,7 @@ fn correlated_columns(table: &Table) -> Vec<usize> {
     let mut centred = table.values.clone();
     let width = table.columns;
     // Unit variance makes a correlation a plain mean of products.
-    if Standardization::measure(&table.values, width, 0).apply(&mut centred).is_err() {
+    if ColumnScales::measure(&table.values, width, 0).apply(&mut centred).is_err() {
         return Vec::new();
     }
     let mut agree = vec![0.0; width * width];

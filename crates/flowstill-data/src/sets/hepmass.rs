@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Prepared, locate, recurring_columns};
 use crate::clean::drop_columns;
-use crate::{DataConfig, DataError, Missing, ReadOptions, Result, Standardization, Table, read, split};
+use crate::{ColumnScales, DataConfig, DataError, Missing, ReadOptions, Result, Table, read, split};
 
 /// The names of the train file, the archive's first.
 const TRAIN: [&str; 5] =
@@ -26,7 +26,7 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
         return Err(DataError::malformed(&test_file, expected, got, "use the two files of one download"));
     }
     // pandas divides a variance by one less than the number of rows.
-    let scale = Standardization::measure(&train.values, train.columns, 1);
+    let scale = ColumnScales::measure(&train.values, train.columns, 1);
     steps.push("standardised by the train and validation rows' mean and deviation".into());
     let drops = recurring_columns(&train, config.recurring);
     train = drop_columns(train, &drops, "because a value recurs more than 5 times", &mut steps);
@@ -34,7 +34,7 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
     let kept = |all: &[f64]| {
         all.iter().enumerate().filter(|(column, _)| !drops.contains(column)).map(|(_, &value)| value).collect()
     };
-    let scale = Standardization { mean: kept(&scale.mean), std: kept(&scale.std) };
+    let scale = ColumnScales { mean: kept(&scale.mean), std: kept(&scale.std) };
     let names = train.names.clone();
     let mut split = split::from_the_end(train, config.validation, 0.0, &mut Vec::new());
     split.test = test.values;

@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 
 pub use catalogue::{FileInfo, Report, SetInfo, check, sets};
 
-use crate::split::Split;
-use crate::{DataConfig, DataError, Recurring, Result, SetName, Standardization, Table, clean};
+use crate::split::Partition;
+use crate::{ColumnScales, DataConfig, DataError, Recurring, Result, SetName, Table, clean};
 
 /// A set before standardisation.
 pub(crate) struct Prepared {
     pub names: Vec<String>,
-    pub split: Split,
-    pub scale: Standardization,
+    pub split: Partition,
+    pub scale: ColumnScales,
     pub steps: Vec<String>,
     pub source: String,
 }
@@ -34,16 +34,16 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
-    fn scale(&self, split: &Split, columns: usize, steps: &mut Vec<String>) -> Standardization {
+    fn scale(&self, split: &Partition, columns: usize, steps: &mut Vec<String>) -> ColumnScales {
         match self {
             Self::Train => {
                 steps.push("standardised by the train rows' mean and deviation".into());
-                Standardization::measure(&split.train, columns, 0)
+                ColumnScales::measure(&split.train, columns, 0)
             }
             Self::TrainAndValidation => {
                 steps.push("standardised by the train and validation rows' mean and deviation".into());
                 let both = [&split.train[..], &split.validation[..]].concat();
-                Standardization::measure(&both, columns, 0)
+                ColumnScales::measure(&both, columns, 0)
             }
         }
     }

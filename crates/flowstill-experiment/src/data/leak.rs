@@ -1,6 +1,6 @@
 //! Find out whether rows that a flow is evaluated on have trained it.
 
-use super::{Prepared, Split};
+use super::{Prepared, Subset};
 use crate::{Error, Result};
 use flowstill::model::{SplitFacts, TrainingFacts};
 use std::path::Path;
@@ -30,7 +30,7 @@ impl Prepared {
     ///
     /// # Errors
     /// When the flow learned from another split of the same table.
-    pub fn check_unseen(&self, facts: &TrainingFacts, part: Split, remedy: Remedy) -> Result<Option<String>> {
+    pub fn check_unseen(&self, facts: &TrainingFacts, part: Subset, remedy: Remedy) -> Result<Option<String>> {
         let settings = match find(facts, self, part) {
             Finding::Clean => return Ok(None),
             Finding::Doubt(why) => return Ok(Some(why)),
@@ -64,8 +64,8 @@ fn what(data: &Prepared) -> &'static str {
 /// Sets that are read from any file or folder: that two are called alike does not make them the same.
 const OWN_FILES: [&str; 3] = ["table", "folder", "idx"];
 
-fn find(facts: &TrainingFacts, data: &Prepared, part: Split) -> Finding {
-    if part == Split::Train {
+fn find(facts: &TrainingFacts, data: &Prepared, part: Subset) -> Finding {
+    if part == Subset::Train {
         return Finding::Clean;
     }
     let part = part.name();

@@ -18,7 +18,7 @@ pub use pictures::{
 
 /// A part of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
+pub enum Subset {
     /// What a flow is fitted to.
     Train,
     /// What its weights are chosen by.
@@ -27,7 +27,7 @@ pub enum Split {
     Test,
 }
 
-impl Split {
+impl Subset {
     /// `train`, `validation` or `test`.
     pub fn name(self) -> &'static str {
         match self {
@@ -137,11 +137,11 @@ impl Prepared {
     }
 
     /// The rows or pictures of a part.
-    pub fn part(&self, split: Split) -> &Examples {
+    pub fn part(&self, split: Subset) -> &Examples {
         match split {
-            Split::Train => &self.training.train,
-            Split::Validation => &self.training.validation,
-            Split::Test => &self.test,
+            Subset::Train => &self.training.train,
+            Subset::Validation => &self.training.validation,
+            Subset::Test => &self.test,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{FeatureError, Weights};
 
 /// What follows the convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Activation {
+pub(crate) enum Nonlinearity {
     None,
     Relu,
     /// `min(max(x, 0), 6)`.
@@ -80,7 +80,7 @@ pub(crate) struct Conv {
     kernel: (usize, usize),
     stride: usize,
     padding: Padding,
-    activation: Activation,
+    activation: Nonlinearity,
 }
 
 /// At most so many values of gathered patches at a time: they stay in the second cache.
@@ -94,7 +94,7 @@ impl Conv {
         norm: &Normalization<'_>,
         stride: usize,
         padding: Padding,
-        activation: Activation,
+        activation: Nonlinearity,
     ) -> Self {
         let [out, channels, kernel_rows, kernel_columns] = shape;
         let taps = kernel_rows * kernel_columns;
@@ -180,14 +180,14 @@ impl Conv {
 }
 
 /// Adds the bias and applies the activation, row by row.
-fn finish(rows: &mut [f32], stride: usize, bias: &[f32], activation: Activation) {
+fn finish(rows: &mut [f32], stride: usize, bias: &[f32], activation: Nonlinearity) {
     vectorized(|| {
         for row in rows.chunks_mut(stride) {
             let values = row[..bias.len()].iter_mut().zip(bias);
             match activation {
-                Activation::None => values.for_each(|(v, b)| *v += b),
-                Activation::Relu => values.for_each(|(v, b)| *v = (*v + b).max(0.0)),
-                Activation::Relu6 => values.for_each(|(v, b)| *v = (*v + b).clamp(0.0, 6.0)),
+                Nonlinearity::None => values.for_each(|(v, b)| *v += b),
+                Nonlinearity::Relu => values.for_each(|(v, b)| *v = (*v + b).max(0.0)),
+                Nonlinearity::Relu6 => values.for_each(|(v, b)| *v = (*v + b).clamp(0.0, 6.0)),
             }
         }
     });

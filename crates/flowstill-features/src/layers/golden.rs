@@ -53,9 +53,9 @@ fn every_layer_equals_torch() {
                     pads => Padding::Explicit(sizes(pads)[0], sizes(pads)[1]),
                 };
                 let activation = match case["activation"].as_str().unwrap() {
-                    "relu" => Activation::Relu,
-                    "relu6" => Activation::Relu6,
-                    _ => Activation::None,
+                    "relu" => Nonlinearity::Relu,
+                    "relu6" => Nonlinearity::Relu6,
+                    _ => Nonlinearity::None,
                 };
                 let shape = [out, c, kernel[0], kernel[1]];
                 let conv = Conv::new(&weight(&name_of, &shape), shape, &norm.get(), stride, padding, activation);

@@ -10,7 +10,7 @@ mod resize;
 #[cfg(test)]
 mod golden;
 
-pub(crate) use conv::{Activation, Conv, Normalization, Padding};
+pub(crate) use conv::{Conv, Nonlinearity, Normalization, Padding};
 pub(crate) use depthwise::Depthwise;
 pub(crate) use grid::{Grid, View};
 pub(crate) use pool::{Kind, mean_over_pixels, pool};

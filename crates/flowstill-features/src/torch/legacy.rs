@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Fault;
-use super::pickle::{Pickle, Value};
+use flowstill_pickle::Node;
+
 use super::storage::{Tensors, described, gather};
+use super::{Fault, unpickled};
 
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const VERSION: i128 = 1001;
@@ -13,8 +14,8 @@ const VERSION: i128 = 1001;
 pub(super) fn read(bytes: &[u8]) -> Result<Tensors, Fault> {
     let mut at = 0;
     let mut next = |what| {
-        let pickle = Pickle::read(&bytes[at..], what)?;
-        at += pickle.length;
+        let pickle = unpickled(&bytes[at..], what)?;
+        at += pickle.length();
         Ok((pickle, at))
     };
     let foreign = |_| Fault::Malformed("it starts neither as a zip nor as a legacy torch file".into());
@@ -22,17 +23,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tensors, Fault> {
         truncated @ Fault::Truncated { .. } if bytes.len() < 16 => truncated,
         other => foreign(other),
     })?;
-    if magic.get(magic.root) != &Value::Int(MAGIC) {
+    if magic.root() != &Node::Int(MAGIC) {
         return Err(foreign(Fault::Malformed(String::new())));
     }
     let (version, _) = next("the version")?;
-    if version.get(version.root) != &Value::Int(VERSION) {
+    if version.root() != &Node::Int(VERSION) {
         return Err(Fault::Malformed(format!("its legacy version is not {VERSION}")));
     }
     let (system, _) = next("the system's facts")?;
-    if let Value::Dict(facts) = system.get(system.root) {
+    if let Node::Dict(facts) = system.root() {
         let big = |&(key, value): &(usize, usize)| {
-            system.get(key) == &Value::Text("little_endian".into()) && system.get(value) == &Value::Bool(false)
+            system.text(key) == Some("little_endian") && system.node(value) == &Node::Bool(false)
         };
         if facts.iter().any(big) {
             return Err(Fault::Refused("big-endian storages".into()));
@@ -40,15 +41,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tensors, Fault> {
     }
     let (dict, _) = next("the dict of tensors")?;
     let (keys, at) = next("the list of storages")?;
-    let Value::List(keys_in_order) = keys.get(keys.root) else {
+    let Node::List(keys_in_order) = keys.root() else {
         return Err(Fault::Malformed("its list of storages is no list".into()));
     };
 
-    let kinds: HashMap<String, _> = described(&dict)?.into_iter().map(|d| (d.key.clone(), d)).collect();
+    let kinds: HashMap<&str, _> = described(&dict)?.into_iter().map(|d| (d.key, d)).collect();
     let mut storages = HashMap::new();
     let mut rest = &bytes[at..];
     for &key in keys_in_order {
-        let Value::Text(key) = keys.get(key) else {
+        let Some(key) = keys.text(key) else {
             return Err(Fault::Malformed("a storage's key is no text".into()));
         };
         let Some(described) = kinds.get(key) else {
@@ -62,7 +63,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Tensors, Fault> {
         }
         let needed = described.length.saturating_mul(described.kind.width());
         let data = after.get(..needed).ok_or_else(|| short(needed, after.len()))?;
-        storages.insert(key.clone(), data);
+        storages.insert(described.key, data);
         rest = &after[needed..];
     }
     gather(&dict, &storages)

@@ -5,12 +5,13 @@
 //! opened too.
 
 mod legacy;
-mod pickle;
 mod storage;
 mod zipped;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+
+use flowstill_pickle::{Meaning, Pickle, PickleError};
 
 use crate::FeatureError;
 
@@ -23,6 +24,22 @@ pub(crate) enum Fault {
     Refused(String),
     /// The bytes contradict the format.
     Malformed(String),
+}
+
+/// Reads the pickle at the start of `bytes`, which knows only what plain tensors need; `what` names it in faults.
+fn unpickled<'a>(bytes: &'a [u8], what: &'static str) -> Result<Pickle<'a>, Fault> {
+    let meaning = |name: &str| match name {
+        "collections.OrderedDict" => Some(Meaning::Dict),
+        "torch._utils._rebuild_tensor_v2" => Some(Meaning::Call),
+        "torch._utils._rebuild_parameter" => Some(Meaning::First),
+        _ => (name.starts_with("torch.") && name.ends_with("Storage")).then_some(Meaning::Only),
+    };
+    flowstill_pickle::read(bytes, &meaning).map_err(|error| match error {
+        PickleError::Truncated { needed, left } => Fault::Truncated { what: what.into(), needed, left },
+        PickleError::Unknown(name) => Fault::Refused(format!("`{name}`")),
+        PickleError::Call(_) | PickleError::Instruction { .. } => Fault::Refused(error.to_string()),
+        _ => Fault::Malformed(format!("{what} is {error}")),
+    })
 }
 
 /// Float tensors by name, as a `state_dict` holds them, row-major.

@@ -5,9 +5,8 @@ use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
 
-use super::pickle::Pickle;
 use super::storage::{Tensors, described, gather};
-use super::{Fault, legacy};
+use super::{Fault, legacy, unpickled};
 
 type Archive = ZipArchive<Cursor<Vec<u8>>>;
 
@@ -36,10 +35,10 @@ fn read_layout(archive: &mut Archive, root: &str) -> Result<Tensors, Fault> {
         return Err(Fault::Refused("big-endian storages".into()));
     }
     let dict = entry(archive, &format!("{root}data.pkl"))?;
-    let dict = Pickle::read(&dict, "data.pkl")?;
+    let dict = unpickled(&dict, "data.pkl")?;
     let mut storages = HashMap::new();
     for storage in described(&dict)? {
-        if storages.contains_key(&storage.key) {
+        if storages.contains_key(storage.key) {
             continue;
         }
         let name = format!("{root}data/{}", storage.key);
@@ -50,7 +49,7 @@ fn read_layout(archive: &mut Archive, root: &str) -> Result<Tensors, Fault> {
         }
         storages.insert(storage.key, bytes);
     }
-    gather(&dict, &storages.iter().map(|(key, bytes)| (key.clone(), bytes.as_slice())).collect())
+    gather(&dict, &storages.iter().map(|(&key, bytes)| (key, bytes.as_slice())).collect())
 }
 
 /// One file of the archive, in memory; an entry with another size or checksum than it declares is refused.

@@ -1,10 +1,10 @@
 //! Sum products over lanes: the gradient of a matrix from planes before it and gradients behind it.
 //!
-//! The gradients are turned round once, `[lane, output]`, a panel of outputs at a time; then every block of sums stays in registers from the first lane to
+//! The gradients are transposed once, `[lane, output]`, a panel of outputs at a time; then every block of sums stays in registers from the first lane to
 //! the last, and the matrix of sums is touched once, however many lanes there are.
 
 use super::packed::UNITS;
-use super::turn::{SIDE, turn};
+use super::transpose::{SIDE, transpose};
 use crate::scratch::with_scratch;
 use pulp::{Arch, Simd, WithSimd};
 
@@ -26,9 +26,9 @@ pub fn add_weight_gradient(
     assert_eq!(sums.len(), inputs * outputs, "sums of {inputs} x {outputs} weights");
     if !sums.is_empty() {
         // Outside of what is dispatched: a closure within would not get its instruction set.
-        with_scratch([lanes * WIDEST, lanes], |[turned, zeros]| {
+        with_scratch([lanes * WIDEST, lanes], |[transposed, zeros]| {
             zeros.fill(0.0);
-            Arch::new().dispatch(Sum { gradient, input, lanes, limit, sums, turned, zeros });
+            Arch::new().dispatch(Sum { gradient, input, lanes, limit, sums, transposed, zeros });
         });
     }
 }
@@ -39,7 +39,7 @@ struct Sum<'a, F> {
     lanes: usize,
     limit: F,
     sums: &'a mut [f32],
-    turned: &'a mut [f32],
+    transposed: &'a mut [f32],
     zeros: &'a [f32],
 }
 
@@ -61,14 +61,14 @@ impl<F: Fn(usize) -> usize> WithSimd for Sum<'_, F> {
 impl<F: Fn(usize) -> usize> Sum<'_, F> {
     #[inline(always)]
     fn panels<S: Simd, const V: usize>(self, simd: S) {
-        let Self { gradient, input, lanes, limit, sums, turned, zeros } = self;
+        let Self { gradient, input, lanes, limit, sums, transposed, zeros } = self;
         let (outputs, inputs) = (gradient.len() / lanes, input.len() / lanes);
-        // A scalar machine has panels of a few outputs; they are turned round by sixteen all the same.
+        // A scalar machine has panels of a few outputs; they are transposed by sixteen all the same.
         let panel = (V * S::F32_LANES).max(SIDE);
-        let turned = &mut turned[..lanes * panel];
+        let transposed = &mut transposed[..lanes * panel];
         for first in (0..outputs).step_by(panel) {
             let here = panel.min(outputs - first);
-            turn(simd, &gradient[first * lanes..(first + here) * lanes], lanes, panel, zeros, turned);
+            transpose(simd, &gradient[first * lanes..(first + here) * lanes], lanes, panel, zeros, transposed);
             let seen = limit(first + here - 1).min(inputs);
             for begin in (0..seen).step_by(UNITS) {
                 let rows: [&[f32]; UNITS] = std::array::from_fn(|u| match begin + u < seen {
@@ -82,10 +82,10 @@ impl<F: Fn(usize) -> usize> Sum<'_, F> {
                     let place = Place { stride: outputs, rows: (seen - begin).min(UNITS), width: here - part };
                     part += S::F32_LANES
                         * match (here - part).div_ceil(S::F32_LANES).min(V) {
-                            1 => place.add::<S, 1>(simd, rows, turned, panel, part, to),
-                            2 => place.add::<S, 2>(simd, rows, turned, panel, part, to),
-                            3 => place.add::<S, 3>(simd, rows, turned, panel, part, to),
-                            _ => place.add::<S, 4>(simd, rows, turned, panel, part, to),
+                            1 => place.add::<S, 1>(simd, rows, transposed, panel, part, to),
+                            2 => place.add::<S, 2>(simd, rows, transposed, panel, part, to),
+                            3 => place.add::<S, 3>(simd, rows, transposed, panel, part, to),
+                            _ => place.add::<S, 4>(simd, rows, transposed, panel, part, to),
                         };
                 }
             }
@@ -107,12 +107,12 @@ impl Place {
         &self,
         simd: S,
         rows: [&[f32]; UNITS],
-        turned: &[f32],
+        transposed: &[f32],
         panel: usize,
         part: usize,
         to: &mut [f32],
     ) -> usize {
-        let block = products::<S, V>(simd, rows, turned, panel, part);
+        let block = products::<S, V>(simd, rows, transposed, panel, part);
         let width = V * S::F32_LANES;
         for (block, to) in block.iter().zip(to.chunks_mut(self.stride)).take(self.rows) {
             if self.width >= width {
@@ -131,16 +131,16 @@ impl Place {
 fn products<S: Simd, const V: usize>(
     simd: S,
     rows: [&[f32]; UNITS],
-    turned: &[f32],
+    transposed: &[f32],
     panel: usize,
     part: usize,
 ) -> [[S::f32s; V]; UNITS] {
     let mut sums = [[simd.splat_f32s(0.0); V]; UNITS];
     let [a, b, c, d, e, f] = rows;
     // Nothing in the loop may panic, or it would be compiled for the least machine.
-    let lanes = turned.chunks_exact(panel).zip(a).zip(b).zip(c).zip(d).zip(e).zip(f);
-    for ((((((turned, a), b), c), d), e), f) in lanes {
-        let (values, _) = S::as_simd_f32s(&turned[part..part + V * S::F32_LANES]);
+    let lanes = transposed.chunks_exact(panel).zip(a).zip(b).zip(c).zip(d).zip(e).zip(f);
+    for ((((((transposed, a), b), c), d), e), f) in lanes {
+        let (values, _) = S::as_simd_f32s(&transposed[part..part + V * S::F32_LANES]);
         let values: [S::f32s; V] = std::array::from_fn(|v| values[v]);
         let factors = [*a, *b, *c, *d, *e, *f];
         sums = std::array::from_fn(|u| {

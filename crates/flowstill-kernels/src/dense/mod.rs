@@ -9,7 +9,7 @@
 mod gradient;
 mod kernel;
 mod packed;
-mod turn;
+mod transpose;
 
 pub use gradient::add_weight_gradient;
 pub use kernel::{End, Start};

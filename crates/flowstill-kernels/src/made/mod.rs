@@ -96,7 +96,7 @@ const RUN: usize = 24;
 const TILE: usize = 64;
 
 /// A layer while it is arranged: which inputs and which units are known from which degree on.
-struct Plan<'a> {
+struct Schedule<'a> {
     layer: &'a Layer<'a>,
     /// Outputs in the order in which they become known.
     order: Vec<usize>,
@@ -105,7 +105,7 @@ struct Plan<'a> {
     inputs: Vec<usize>,
 }
 
-impl Plan<'_> {
+impl Schedule<'_> {
     fn part(&self, degrees: &Range<usize>, own_degree_is_seen: bool) -> Part {
         let outputs = self.layer.degrees.len();
         let weight = |unit: usize, input: usize| self.layer.weight[input * outputs + self.order[unit]];
@@ -143,7 +143,7 @@ impl Inverse {
                 (0..=features + 1).map(|degree| layer.degrees.partition_point(|own| *own < degree)).collect();
             assert_eq!(units[features + 1], layer.degrees.len(), "degrees up to {features}");
             let order = (0..layer.degrees.len()).collect();
-            plans.push(Plan { layer, order, units: units.clone(), inputs });
+            plans.push(Schedule { layer, order, units: units.clone(), inputs });
             inputs = units;
         }
         assert_eq!(last.weight.len(), inputs[features] * last.degrees.len(), "weights of the last layer");
@@ -155,7 +155,7 @@ impl Inverse {
             assert_eq!(order.len(), feature * params, "raw values of a feature");
         }
         let units = (0..=features + 1).map(|degree| degree.min(features) * params).collect();
-        let raw = Plan { layer: last, order, units, inputs };
+        let raw = Schedule { layer: last, order, units, inputs };
 
         let widths: Vec<usize> = inner.iter().map(|layer| layer.degrees.len()).collect();
         let densest = widths.iter().copied().max().unwrap_or(0).max(features * params);
@@ -274,8 +274,10 @@ impl WithSimd for Tile<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let Inverse { widths, runs, .. } = self.inverse;
-        self.scratch.units.resize_with(widths.len(), Vec::new);
-        self.scratch.sums.resize_with(widths.len() + 1, Vec::new);
+        // A net of fewer layers leaves the others their room.
+        let layers = widths.len().max(self.scratch.units.len());
+        self.scratch.units.resize_with(layers, Vec::new);
+        self.scratch.sums.resize_with(layers + 1, Vec::new);
         for (units, width) in self.scratch.units.iter_mut().zip(widths) {
             units.resize(width * self.lanes, 0.0);
         }
@@ -357,9 +359,10 @@ impl Tile<'_> {
     fn feature<S: Simd>(&mut self, simd: S, run: &Run, degree: usize) {
         let lanes = self.lanes;
         let (begin, before, block) = &run.raw.within[degree];
-        let raw = self.scratch.sums.last_mut().expect("one for the raw values");
+        let layers = run.hidden.len();
+        let raw = &mut self.scratch.sums[layers];
         let raw = &mut raw[begin * lanes..(begin + block.units) * lanes];
-        let input = self.scratch.units.last().map_or(&self.x[..], |units| units);
+        let input = self.scratch.units[..layers].last().map_or(&self.x[..], |units| units);
         block.add(simd, &input[before * lanes..], lanes, raw);
         let feature = run.degrees.start + degree;
         let span = feature * lanes..(feature + 1) * lanes;

@@ -209,8 +209,8 @@ mod tests {
                 near(p[i], value, 1e-6);
                 near(slopes[i] - 1.0, slope, 1e-6);
                 near(of_y[i], (loss(at + h) - loss(at - h)) / (2.0 * h), 1e-5);
-                // Near the ends a rounding of p is much of what is left there.
-                let lost = 1e-7 * (-slope).exp();
+                // Near the ends a few roundings of p are much of what is left there.
+                let lost = 3e-7 * (-slope).exp();
                 near(again[i], at, 1e-5 + lost);
                 near(slopes_back[i] - 1.0, slope, 1e-5 + 2.0 * lost);
                 near(of_p[i], (back(at + h) - back(at - h)) / (2.0 * h) * (-slope).exp(), 1e-4 + 2.0 * lost);
@@ -229,13 +229,13 @@ mod tests {
             assert!(y[..4].iter().chain(&slopes[..4]).all(|value| value.is_finite()));
             assert!(y[4].is_nan() && slopes[4].is_nan());
             let mut gradient = [1.0; 16];
-            out_of_back(interval, &p, true, &[1.0; 16], &mut gradient);
+            out_of_back(interval, &p, true, &[0.25; 16], &mut gradient);
             assert_eq!(gradient[..4], [0.0; 4]);
             assert!(gradient[4].is_nan() && gradient[5] != 0.0);
             // There and back again they are near the edge.
             into(interval, &mut y, &mut slopes);
             let mut gradient = [1.0; 16];
-            out_of_back(interval, &y, false, &[1.0; 16], &mut gradient);
+            out_of_back(interval, &y, false, &[0.25; 16], &mut gradient);
             assert_eq!(gradient[..4], [0.0; 4]);
         }
     }

@@ -1,4 +1,4 @@
-//! Scale and shift every plane.
+//! Scale and shift every plane: activation normalisation, the affine layer, and batch normalisation by stored statistics.
 
 use super::{Layer, Purpose};
 use crate::places::{Places, Slots, hull};
@@ -6,47 +6,94 @@ use crate::work::{Tape, Work};
 use flowstill_kernels::elementwise::{sum_and_dot, widest};
 use std::ops::Range;
 
-/// `z = (x + shift) exp(log_scale)`: activation normalisation, and the affine layer.
+/// `z = (x + before) scale + after`, of which one of the shifts and the logarithm of the scale are learned.
 #[derive(Debug)]
 pub(crate) struct Affine {
     channels: usize,
-    shift_at: usize,
-    log_scale_at: usize,
-    shift: Vec<f32>,
+    form: Form,
+    before: Vec<f32>,
     scale: Vec<f32>,
+    after: Vec<f32>,
     log_det: f64,
+}
+
+/// Where the stored tensors lie.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    /// `z = (x + shift) exp(log_scale)`: activation normalisation, and the affine layer.
+    Plain { shift: usize, log_scale: usize },
+    /// `z = (x - mean) exp(log_gamma) / sqrt(variance + 1e-5) + beta`.
+    Normalised { mean: usize, variance: usize, log_gamma: usize, beta: usize },
 }
 
 impl Affine {
     pub(crate) fn new(path: &str, channels: usize, places: &Places) -> Option<Self> {
-        Some(Self {
-            channels,
-            shift_at: places.find(&format!("{path}.shift"), channels)?,
-            log_scale_at: places.find(&format!("{path}.log_scale"), channels)?,
-            shift: vec![0.0; channels],
-            scale: vec![1.0; channels],
-            log_det: 0.0,
-        })
+        let find = |name: &str| places.find(&format!("{path}.{name}"), channels);
+        Some(Self::of(channels, Form::Plain { shift: find("shift")?, log_scale: find("log_scale")? }))
+    }
+
+    /// Batch normalisation.
+    pub(crate) fn normalised(path: &str, channels: usize, places: &Places) -> Option<Self> {
+        let find = |name: &str| places.find(&format!("{path}.{name}"), channels);
+        let [mean, variance] = [find("mean")?, find("variance")?];
+        let [log_gamma, beta] = [find("log_gamma")?, find("beta")?];
+        Some(Self::of(channels, Form::Normalised { mean, variance, log_gamma, beta }))
+    }
+
+    fn of(channels: usize, form: Form) -> Self {
+        let [before, after] = [0, 1].map(|_| vec![0.0; channels]);
+        Self { channels, form, before, scale: vec![1.0; channels], after, log_det: 0.0 }
+    }
+
+    /// Where the learned shift and the learned logarithm of the scale lie.
+    fn learned(&self) -> [usize; 2] {
+        match self.form {
+            Form::Plain { shift, log_scale } => [shift, log_scale],
+            Form::Normalised { log_gamma, beta, .. } => [beta, log_gamma],
+        }
+    }
+
+    /// How far the latents of a channel move with its learned shift.
+    fn slope(&self, channel: usize) -> f32 {
+        match self.form {
+            Form::Plain { .. } => self.scale[channel],
+            Form::Normalised { .. } => 1.0,
+        }
     }
 }
 
 impl Layer for Affine {
     fn load(&mut self, values: &[f32], _purpose: Purpose) {
-        let log_scale = &values[self.log_scale_at..][..self.channels];
-        self.shift.copy_from_slice(&values[self.shift_at..][..self.channels]);
-        self.scale.iter_mut().zip(log_scale).for_each(|(scale, log)| *scale = log.exp());
-        self.log_det = log_scale.iter().map(|log| f64::from(*log)).sum();
+        let own = |at: usize| &values[at..][..self.channels];
+        match self.form {
+            Form::Plain { shift, log_scale } => {
+                self.before.copy_from_slice(own(shift));
+                self.scale.iter_mut().zip(own(log_scale)).for_each(|(scale, log)| *scale = log.exp());
+                self.log_det = own(log_scale).iter().map(|log| f64::from(*log)).sum();
+            }
+            Form::Normalised { mean, variance, log_gamma, beta } => {
+                self.before.iter_mut().zip(own(mean)).for_each(|(before, mean)| *before = -mean);
+                self.after.copy_from_slice(own(beta));
+                self.log_det = 0.0;
+                for ((scale, variance), log_gamma) in self.scale.iter_mut().zip(own(variance)).zip(own(log_gamma)) {
+                    let log_scale = log_gamma - 0.5 * (variance + 1e-5).ln();
+                    *scale = log_scale.exp();
+                    self.log_det += f64::from(log_scale);
+                }
+            }
+        }
     }
 
     fn forward(&self, work: &mut Work, tape: &mut Tape) {
         let lanes = work.lanes();
         let kept = tape.push(self.channels * lanes);
-        let planes = work.state.chunks_exact_mut(lanes).zip(kept.chunks_exact_mut(lanes));
-        for ((state, kept), (shift, scale)) in planes.zip(self.shift.iter().zip(&self.scale)) {
+        let planes = work.state.chunks_exact_mut(lanes).zip(kept.chunks_exact_mut(lanes)).enumerate();
+        for (channel, (state, kept)) in planes {
+            let (before, scale, after) = (self.before[channel], self.scale[channel], self.after[channel]);
             widest(|| {
                 for (state, kept) in state.iter_mut().zip(kept) {
-                    *state = (*state + shift) * scale;
-                    *kept = *state;
+                    *kept = (*state + before) * scale;
+                    *state = *kept + after;
                 }
             });
         }
@@ -55,9 +102,9 @@ impl Layer for Affine {
 
     fn inverse(&self, work: &mut Work, _tape: &mut Tape) {
         let lanes = work.lanes();
-        for (state, (shift, scale)) in work.state.chunks_exact_mut(lanes).zip(self.shift.iter().zip(&self.scale)) {
-            let back = scale.recip();
-            widest(|| state.iter_mut().for_each(|state| *state = *state * back - shift));
+        for (channel, state) in work.state.chunks_exact_mut(lanes).enumerate() {
+            let (before, back, after) = (self.before[channel], self.scale[channel].recip(), self.after[channel]);
+            widest(|| state.iter_mut().for_each(|state| *state = (*state - after) * back - before));
         }
         work.add_constant_log_det(self.log_det * work.positions() as f64);
     }
@@ -66,11 +113,12 @@ impl Layer for Affine {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
-        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (channel, ((gradient, z), scale)) in planes.enumerate() {
+        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes));
+        for (channel, (gradient, scaled)) in planes.enumerate() {
+            let scale = self.scale[channel];
             if !sums.is_empty() {
-                let [g, gz] = sum_and_dot(gradient, z);
-                sums[channel] += g * scale;
+                let [g, gz] = sum_and_dot(gradient, scaled);
+                sums[channel] += g * self.slope(channel);
                 sums[self.channels + channel] += gz + of_log_det;
             }
             widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= scale));
@@ -81,12 +129,12 @@ impl Layer for Affine {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
-        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (channel, ((gradient, z), scale)) in planes.enumerate() {
-            let back = scale.recip();
+        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes));
+        for (channel, (gradient, scaled)) in planes.enumerate() {
+            let back = self.scale[channel].recip();
             if !sums.is_empty() {
-                let [g, gz] = sum_and_dot(gradient, z);
-                sums[channel] -= g;
+                let [g, gz] = sum_and_dot(gradient, scaled);
+                sums[channel] -= g * back * self.slope(channel);
                 sums[self.channels + channel] += of_log_det - gz * back;
             }
             widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= back));
@@ -98,125 +146,13 @@ impl Layer for Affine {
     }
 
     fn home(&self) -> Range<usize> {
-        hull([self.shift_at, self.log_scale_at].map(|at| at..at + self.channels))
+        hull(self.learned().map(|at| at..at + self.channels))
     }
 
     fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
-        add(gradient.at(self.shift_at, self.channels), &sums[..self.channels]);
-        add(gradient.at(self.log_scale_at, self.channels), &sums[self.channels..]);
-    }
-
-    fn planes(&self) -> usize {
-        self.channels
-    }
-}
-
-/// `z = (x - mean) exp(log_gamma) / sqrt(variance + 1e-5) + beta`, by stored statistics.
-#[derive(Debug)]
-pub(crate) struct BatchNorm {
-    channels: usize,
-    /// Of mean, variance, log_gamma, beta.
-    at: [usize; 4],
-    mean: Vec<f32>,
-    scale: Vec<f32>,
-    beta: Vec<f32>,
-    log_det: f64,
-}
-
-impl BatchNorm {
-    pub(crate) fn new(path: &str, channels: usize, places: &Places) -> Option<Self> {
-        let find = |name: &str| places.find(&format!("{path}.{name}"), channels);
-        Some(Self {
-            channels,
-            at: [find("mean")?, find("variance")?, find("log_gamma")?, find("beta")?],
-            mean: vec![0.0; channels],
-            scale: vec![1.0; channels],
-            beta: vec![0.0; channels],
-            log_det: 0.0,
-        })
-    }
-}
-
-impl Layer for BatchNorm {
-    fn load(&mut self, values: &[f32], _purpose: Purpose) {
-        let [mean, variance, log_gamma, beta] = self.at.map(|at| &values[at..][..self.channels]);
-        self.mean.copy_from_slice(mean);
-        self.beta.copy_from_slice(beta);
-        self.log_det = 0.0;
-        for ((scale, variance), log_gamma) in self.scale.iter_mut().zip(variance).zip(log_gamma) {
-            let log_scale = log_gamma - 0.5 * (variance + 1e-5).ln();
-            *scale = log_scale.exp();
-            self.log_det += f64::from(log_scale);
+        for (at, sums) in self.learned().into_iter().zip(sums.chunks_exact(self.channels)) {
+            add(gradient.at(at, self.channels), sums);
         }
-    }
-
-    fn forward(&self, work: &mut Work, tape: &mut Tape) {
-        let lanes = work.lanes();
-        let kept = tape.push(self.channels * lanes);
-        for (channel, (state, kept)) in work.state.chunks_exact_mut(lanes).zip(kept.chunks_exact_mut(lanes)).enumerate()
-        {
-            let (mean, scale, beta) = (self.mean[channel], self.scale[channel], self.beta[channel]);
-            widest(|| {
-                for (state, kept) in state.iter_mut().zip(kept) {
-                    *kept = (*state - mean) * scale;
-                    *state = *kept + beta;
-                }
-            });
-        }
-        work.add_constant_log_det(self.log_det * work.positions() as f64);
-    }
-
-    fn inverse(&self, work: &mut Work, _tape: &mut Tape) {
-        let lanes = work.lanes();
-        for (channel, state) in work.state.chunks_exact_mut(lanes).enumerate() {
-            let (mean, back, beta) = (self.mean[channel], self.scale[channel].recip(), self.beta[channel]);
-            widest(|| state.iter_mut().for_each(|state| *state = (*state - beta) * back + mean));
-        }
-        work.add_constant_log_det(self.log_det * work.positions() as f64);
-    }
-
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        let lanes = work.lanes();
-        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
-        let kept = tape.pop(self.channels * lanes);
-        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (channel, ((gradient, normed), scale)) in planes.enumerate() {
-            if !sums.is_empty() {
-                let [g, gn] = sum_and_dot(gradient, normed);
-                sums[channel] += gn + of_log_det;
-                sums[self.channels + channel] += g;
-            }
-            widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= scale));
-        }
-    }
-
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        let lanes = work.lanes();
-        let of_log_det = work.sum_g_log_det() * work.positions() as f32;
-        let kept = tape.pop(self.channels * lanes);
-        let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes)).zip(&self.scale);
-        for (channel, ((gradient, normed), scale)) in planes.enumerate() {
-            let back = scale.recip();
-            if !sums.is_empty() {
-                let [g, gn] = sum_and_dot(gradient, normed);
-                sums[channel] += of_log_det - gn * back;
-                sums[self.channels + channel] -= g * back;
-            }
-            widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= back));
-        }
-    }
-
-    fn sums(&self) -> usize {
-        2 * self.channels
-    }
-
-    fn home(&self) -> Range<usize> {
-        hull([self.at[2], self.at[3]].map(|at| at..at + self.channels))
-    }
-
-    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
-        add(gradient.at(self.at[2], self.channels), &sums[..self.channels]);
-        add(gradient.at(self.at[3], self.channels), &sums[self.channels..]);
     }
 
     fn planes(&self) -> usize {

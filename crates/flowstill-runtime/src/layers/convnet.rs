@@ -238,7 +238,14 @@ impl ConvNet {
     }
 
     /// From the gradient of the raw planes to that of the input, added to `to`.
-    pub(super) fn backward(&self, work: &mut Work, block: &mut [f32], g_raw: &[f32], to: &mut [f32], mut sums: &mut [f32]) {
+    pub(super) fn backward(
+        &self,
+        work: &mut Work,
+        block: &mut [f32],
+        g_raw: &[f32],
+        to: &mut [f32],
+        mut sums: &mut [f32],
+    ) {
         let lanes = work.lanes();
         let (input, rest) = block.split_at_mut(self.inputs * lanes);
         let hidden = &mut rest[..self.kept() * lanes];

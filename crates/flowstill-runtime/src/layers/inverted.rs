@@ -23,12 +23,10 @@ impl Inverted {
 
     /// Run what adds its log-determinant, and count that the other way.
     fn flipped(work: &mut Work, run: impl FnOnce(&mut Work)) {
-        let count = work.log_det.len();
-        let mut before = std::mem::take(&mut work.log_det);
-        work.log_det.resize(count, 0.0);
+        // Exactly `before - own`, in the same place.
+        work.log_det.iter_mut().for_each(|log_det| *log_det = -*log_det);
         run(work);
-        before.iter_mut().zip(&work.log_det).for_each(|(before, own)| *before -= own);
-        work.log_det = before;
+        work.log_det.iter_mut().for_each(|log_det| *log_det = -*log_det);
     }
 
     fn negate_g_log_det(work: &mut Work) {

@@ -16,7 +16,7 @@ mod split;
 mod squeeze;
 mod univariate;
 
-pub(crate) use affine::{Affine, BatchNorm};
+pub(crate) use affine::Affine;
 pub(crate) use autoregressive::Autoregressive;
 pub(crate) use coupling::Coupling;
 pub(crate) use elementwise::Elementwise;

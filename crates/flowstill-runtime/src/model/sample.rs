@@ -46,6 +46,7 @@ impl<E: Engine> Model<E> {
         context: &[V],
         out: &mut [V],
     ) -> Result<()> {
+        self.check("rows to draw", out.len() / self.columns(), out.len(), context.len())?;
         let rows = Rows::new(out, self.columns());
         self.draw_rows(first, seed, temperature, context, rows, &|drawn, out| self.in_data_units(drawn.x, out.values))
     }

@@ -19,6 +19,18 @@ impl Chain {
         Self { steps }
     }
 
+    /// Show every part the state before it; what the last one makes is nobody's here.
+    fn each(&mut self, x: &Tensor<4>, context: Context<'_>, mut visit: impl FnMut(&mut Box<dyn Bijector>, &Tensor<4>)) {
+        let mut state = x.clone();
+        let count = self.steps.len();
+        for (index, step) in self.steps.iter_mut().enumerate() {
+            visit(step, &state);
+            if index + 1 < count {
+                state = step.forward(state, context).0;
+            }
+        }
+    }
+
     /// The parts, data side first.
     pub fn steps(&self) -> &[Box<dyn Bijector>] {
         &self.steps
@@ -60,19 +72,11 @@ impl Bijector for Chain {
     }
 
     fn initialize(&mut self, x: &Tensor<4>, context: Context<'_>) {
-        let mut state = x.clone();
-        for step in &mut self.steps {
-            step.initialize(&state, context);
-            state = step.forward(state, context).0;
-        }
+        self.each(x, context, |step, state| step.initialize(state, context));
     }
 
     fn calibrate(&mut self, x: &Tensor<4>, context: Context<'_>, momentum: f64) {
-        let mut state = x.clone();
-        for step in &mut self.steps {
-            step.calibrate(&state, context, momentum);
-            state = step.forward(state, context).0;
-        }
+        self.each(x, context, |step, state| step.calibrate(state, context, momentum));
     }
 
     fn has_statistics(&self) -> bool {

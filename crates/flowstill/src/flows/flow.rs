@@ -1,5 +1,6 @@
 //! Run a whole flow in both directions, and derive densities and samples from that.
 
+use super::segment::Segments;
 use super::{Architecture, Latents, Memory, Trace};
 use crate::base::{Base, BaseConfig, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
@@ -8,7 +9,7 @@ use crate::param::{Param, Parameters, join};
 use crate::shape::zero_log_det;
 use crate::{Error, Result, random};
 use burn::tensor::{DType, Device, Tensor};
-use flowstill_runtime::Purpose;
+use flowstill_runtime::{Purpose, Refused};
 use rand::RngCore;
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub struct Flow {
     latent_events: Vec<[usize; 3]>,
     memory: Memory,
     programs: Programs,
+    segments: Segments,
     /// While it is trained: all trainable values as one leaf of a tape, beside the leaves that the parameters are. Programs stand on this one.
     joined: Option<Tensor<1>>,
     loaded: Loaded,
@@ -108,6 +110,7 @@ impl Flow {
             latent_events,
             memory,
             programs,
+            segments: Segments::default(),
             joined: None,
             loaded: Loaded::default(),
         })
@@ -138,12 +141,39 @@ impl Flow {
     /// which programs are held.
     pub fn composed(mut self) -> Self {
         self.programs = Programs::none();
+        // One that ran before would run again.
+        self.loaded = Loaded::default();
         self
     }
 
     /// Whether the flow, as f32 on the CPU, runs as one compiled program.
     pub fn is_compiled(&self) -> bool {
-        self.programs.exist(self)
+        self.refused().is_none()
+    }
+
+    /// Why the flow has no compiled program and runs as a composition of tensor operations everywhere, if it has none.
+    pub fn refused(&self) -> Option<&Refused> {
+        self.programs.refused(self)
+    }
+
+    /// Whether [`Flow::composed`] made it.
+    pub(super) fn is_composed(&self) -> bool {
+        self.programs.is_none()
+    }
+
+    pub(super) fn with_programs(mut self, programs: Programs) -> Self {
+        self.programs = programs;
+        self
+    }
+
+    pub(super) fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// A step that is going to be changed.
+    pub(crate) fn step_mut(&mut self, level: usize, place: usize) -> &mut Box<dyn Bijector> {
+        self.loaded = Loaded::default();
+        &mut self.levels[level].steps[place]
     }
 
     /// Let programs stand on one leaf, the beginning of `weights`, whose values are those of the parameters.
@@ -344,18 +374,6 @@ impl Flow {
         self.check([batch, h, w, c], context)
     }
 
-    /// Undo the steps of a range (counted from 0 over all levels, all of one level) alone, without the log-det; shapes are the caller's care.
-    pub(crate) fn inverse_steps(
-        &self,
-        range: std::ops::Range<usize>,
-        state: Tensor<4>,
-        context: Context<'_>,
-    ) -> Result<Tensor<4>> {
-        self.check_inverse()?;
-        let steps: Vec<_> = self.levels.iter().flat_map(|level| &level.steps).collect();
-        Ok(steps[range].iter().rev().fold(state, |state, step| step.inverse(state, context).0))
-    }
-
     /// A number that changes whenever a saved value does; tells that a teacher stayed as it was.
     pub fn fingerprint(&self) -> u64 {
         crate::param::fingerprint(self)
@@ -432,8 +450,7 @@ impl Flow {
     /// As [`Flow::forward`].
     pub fn initialize(&mut self, x: &Tensor<4>, context: Context<'_>) -> Result<()> {
         self.check(x.dims(), context)?;
-        self.pass(x, context, |step, state| step.initialize(state, context));
-        Ok(())
+        self.pass(x, context, |step, state| step.initialize(state, context))
     }
 
     /// Move the statistics of BatchNorm towards those of one batch.
@@ -442,24 +459,33 @@ impl Flow {
     /// As [`Flow::forward`].
     pub fn calibrate(&mut self, x: &Tensor<4>, context: Context<'_>, momentum: f64) -> Result<()> {
         self.check(x.dims(), context)?;
-        if self.has_statistics() {
-            self.pass(x, context, |step, state| step.calibrate(state, context, momentum));
+        match self.has_statistics() {
+            true => self.pass(x, context, |step, state| step.calibrate(state, context, momentum)),
+            false => Ok(()),
         }
-        Ok(())
     }
 
-    fn pass(&mut self, x: &Tensor<4>, context: Context<'_>, mut visit: impl FnMut(&mut Box<dyn Bijector>, &Tensor<4>)) {
+    /// Carry a batch forth, step by step; `visit` may change a step right before it.
+    fn pass(
+        &mut self,
+        x: &Tensor<4>,
+        context: Context<'_>,
+        mut visit: impl FnMut(&mut Box<dyn Bijector>, &Tensor<4>),
+    ) -> Result<()> {
         self.loaded = Loaded::default();
         let mut state = x.clone();
-        for level in &mut self.levels {
-            for step in &mut level.steps {
+        for (level, configs) in self.levels.iter_mut().zip(&self.architecture.levels) {
+            for (step, config) in level.steps.iter_mut().zip(configs) {
                 visit(step, &state);
-                state = step.forward(state, context).0;
+                let [_, event @ ..] = state.dims();
+                let alone = Flow::of_steps(vec![step.boxed()], vec![config.clone()], event, self.architecture.context)?;
+                state = alone.forward(state, context)?.0.levels.remove(0);
             }
             if let Some(split) = &level.split {
                 state = split.forward(state, context).0;
             }
         }
+        Ok(())
     }
 
     /// Whether [`Flow::calibrate`] changes anything.

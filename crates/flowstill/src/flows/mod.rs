@@ -9,8 +9,10 @@ mod named;
 mod nsf;
 mod own;
 mod realnvp;
+mod segment;
 
 pub use flow::{Flow, Level};
+pub use flowstill_runtime::Refused;
 pub use flowstill_runtime::architecture::Architecture;
 pub use glow::GlowConfig;
 pub use latents::{Latents, Trace};

@@ -7,20 +7,19 @@ use crate::{Result, to_f32};
 use burn::tensor::{DType, Tensor, TensorData};
 use flowstill_runtime::pictures::chunk_of;
 use flowstill_runtime::{CHUNK, Engine, Program, Purpose};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A flow with what runs it.
 #[derive(Clone)]
 pub struct FlowEngine<'a> {
-    flow: Cow<'a, Flow>,
+    flow: &'a Flow,
     /// The program with the present weights, where there is one.
     lease: Option<Arc<Lease>>,
 }
 
 impl<'a> FlowEngine<'a> {
     /// For densities, and for more if it is said.
-    pub(super) fn new(flow: Cow<'a, Flow>, inverse: bool, gradients: bool) -> Self {
+    pub(super) fn new(flow: &'a Flow, inverse: bool, gradients: bool) -> Self {
         let lease = flow.lease(Purpose { forward: true, backward: gradients, inverse: inverse || gradients });
         Self { flow, lease }
     }
@@ -94,14 +93,7 @@ impl Engine for FlowEngine<'_> {
         self.lease.is_some()
     }
 
-    fn encode(
-        &self,
-        x: &[f32],
-        context: &[f32],
-        alone: bool,
-        latents: &mut [f32],
-        log_det: &mut [f32],
-    ) -> Result<()> {
+    fn encode(&self, x: &[f32], context: &[f32], alone: bool, latents: &mut [f32], log_det: &mut [f32]) -> Result<()> {
         if let Some(program) = self.program() {
             return Engine::encode(program, x, context, alone, latents, log_det);
         }
@@ -145,7 +137,7 @@ impl Engine for FlowEngine<'_> {
             return program.encode_with_gradients(x, context, latents, log_det, slope, [g_x, g_context]);
         }
         let samples = log_det.len();
-        let flow = self.flow.clone().into_owned().constant();
+        let flow = self.flow.clone().constant();
         let (x, conditions) = (leaf(self.data(x, samples)), self.conditions(context, samples).map(leaf));
         let (levels, slopes) = flow.forward(x.clone(), conditions.as_ref())?;
         join(levels.levels.clone(), latents);
@@ -178,7 +170,7 @@ impl Engine for FlowEngine<'_> {
         if let Some(program) = self.program() {
             return program.decode_pullback(samples, latents, context, g_x, [g_latents, g_context]);
         }
-        let flow = self.flow.clone().into_owned().constant();
+        let flow = self.flow.clone().constant();
         let levels: Vec<_> = self.levels(samples, latents).into_iter().map(leaf).collect();
         let conditions = self.conditions(context, samples).map(leaf);
         let (x, _) = flow.inverse(&Latents { levels: levels.clone() }, conditions.as_ref())?;

@@ -7,7 +7,6 @@ use crate::flows::Flow;
 use crate::pictures::{PictureScaling, VariationalDequantizer};
 use crate::{Error, Result};
 use flowstill_runtime::Model as Units;
-use std::borrow::Cow;
 
 pub use engine::FlowEngine;
 pub use flowstill_runtime::{CHUNK, SplitFacts, Standardization, TrainingFacts};
@@ -51,7 +50,7 @@ impl Model {
     /// flow as it is now, gradients aside of which it makes no use.
     fn units(&self, standardization: Standardization, wanted: Wanted) -> Result<Units<FlowEngine<'_>>> {
         let (inverse, gradients) = (wanted == Wanted::Rows, wanted == Wanted::Gradients);
-        let engine = FlowEngine::new(Cow::Borrowed(&self.flow), inverse, gradients);
+        let engine = FlowEngine::new(&self.flow, inverse, gradients);
         let top = self.flow.latent_events().last().map_or(0, |event| event.iter().product());
         Units::new(engine, self.flow.base().density(top), standardization)
     }
@@ -199,9 +198,7 @@ impl Model {
                 out.resize(values, T::default());
                 Ok(out)
             }
-            None => {
-                Err(Error::config("rows to draw", format!("{count} do not fit into memory"), "draw fewer at once"))
-            }
+            None => Err(Error::config("rows to draw", format!("{count} do not fit into memory"), "draw fewer at once")),
         }
     }
 

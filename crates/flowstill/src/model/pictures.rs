@@ -2,10 +2,9 @@
 
 use super::{FlowEngine, Model, Units, Wanted};
 use crate::flows::Latents;
-use crate::pictures::{PictureScaling, Pictures, VariationalDequantizer, chunk_of, one_hot};
+use crate::pictures::{PictureScaling, Pictures, chunk_of, one_hot};
 use crate::{Error, Result, to_f32};
 use burn::tensor::Tensor;
-use std::borrow::Cow;
 
 /// Bits per dimension of a set of pictures.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,8 +75,7 @@ impl Model {
     /// The model over pixels, with its noise where densities are asked for.
     fn pixels(&self, wanted: Wanted) -> Result<Units<FlowEngine<'_>>> {
         let learned = self.dequantizer.as_ref().filter(|_| wanted == Wanted::Densities);
-        let noise = learned.map(VariationalDequantizer::flow).transpose()?;
-        let noise = noise.map(|flow| FlowEngine::new(Cow::Owned(flow), true, false));
+        let noise = learned.map(|learned| FlowEngine::new(learned.flow(), true, false));
         self.raw(wanted)?.over_pictures(self.scaling()?, noise)
     }
 

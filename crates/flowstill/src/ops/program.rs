@@ -7,13 +7,13 @@ use super::host::{Host, from_host};
 use crate::flows::{Architecture, Flow, Memory};
 use crate::param::{Param, Parameters, Role};
 use burn::tensor::Tensor;
-use flowstill_runtime::{Encoded, Gradients, InverseGradients, Places, Program, Purpose, Source};
+use flowstill_runtime::{Encoded, Gradients, InverseGradients, Places, Program, Purpose, Refused, Source};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// A flow's programs: none where it has a layer that is not compiled. Clones of a flow share them.
+/// A flow's programs, or why it has none. Clones of a flow share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Programs(Arc<OnceLock<Option<Plan>>>);
+pub(crate) struct Programs(Arc<OnceLock<Result<Plan, Refused>>>);
 
 #[derive(Debug)]
 struct Plan {
@@ -83,36 +83,45 @@ fn joined(flow: &Flow) -> impl Iterator<Item = (String, &Param)> {
     first.into_iter().chain(rest.into_iter().filter(|(_, param)| param.role() == Role::Buffer))
 }
 
+/// Why there is no program where none is wanted.
+const COMPOSED: &str = "run as a composition by request";
+
 impl Programs {
     /// What never compiles.
     pub(crate) fn none() -> Self {
-        Self(Arc::new(OnceLock::from(None)))
+        let why = Refused { layer: String::new(), kind: COMPOSED.into() };
+        Self(Arc::new(OnceLock::from(Err(why))))
     }
 
-    /// Whether there is a program for this flow.
-    pub(crate) fn exist(&self, flow: &Flow) -> bool {
-        self.compile(flow).is_some()
+    /// Whether these are what [`Programs::none`] makes.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self.0.get(), Some(Err(refused)) if refused.kind == COMPOSED)
+    }
+
+    /// Why there is no program for this flow, if there is none.
+    pub(crate) fn refused(&self, flow: &Flow) -> Option<&Refused> {
+        self.compile(flow).as_ref().err()
     }
 
     fn plan(&self) -> Option<&Plan> {
-        self.0.get()?.as_ref()
+        self.0.get()?.as_ref().ok()
     }
 
-    fn compile(&self, flow: &Flow) -> Option<&Plan> {
+    fn compile(&self, flow: &Flow) -> &Result<Plan, Refused> {
         let make = || {
             let architecture = flow.architecture().clone();
             let names: Vec<(String, usize)> = joined(flow).map(|(name, param)| (name, param.len())).collect();
             let places = Places::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
-            let first = Program::new(&architecture, &places).ok()?;
+            let first = Program::new(&architecture, &places)?;
             let trainable = flow.parameter_count();
-            Some(Plan { architecture, places, trainable, spare: Mutex::new(vec![(first, Vec::new())]) })
+            Ok(Plan { architecture, places, trainable, spare: Mutex::new(vec![(first, Vec::new())]) })
         };
-        self.0.get_or_init(make).as_ref()
+        self.0.get_or_init(make)
     }
 
     /// A program with the flow's present weights; `None` unless they are f32 on the CPU.
     fn lease(&self, flow: &Flow, purpose: Purpose) -> Option<Lease> {
-        let plan = self.compile(flow)?;
+        let plan = self.compile(flow).as_ref().ok()?;
         let spare = plan.spare.lock().ok()?.pop();
         let fresh = || Some((Program::new(&plan.architecture, &plan.places).ok()?, Vec::new()));
         let (mut program, mut values) = spare.or_else(fresh)?;

@@ -2,11 +2,11 @@
 
 use super::scaling::{centred, scaled_tensor};
 use crate::batch::{Batch, PixelBatch};
-use crate::base::BaseConfig;
-use crate::bijectors::{Bijector, Chain, Squeeze, build_all};
-use crate::flows::{Flow, Level};
+use crate::bijectors::{Bijector, Build, Squeeze};
+use crate::flows::{Flow, Latents};
+use crate::param::join;
 use crate::shape::sum_event;
-use crate::{Error, Result, random, to_f64};
+use crate::{Error, Param, Parameters, Result, random, to_f64};
 use burn::tensor::{Device, Tensor, TensorData};
 use flowstill_runtime::pictures::normal_of_uniform;
 use rayon::prelude::*;
@@ -45,10 +45,20 @@ pub enum Dequantization {
 pub struct VariationalDequantizer {
     config: VariationalConfig,
     event: [usize; 3],
-    map: Chain,
+    /// One step, the chain of all layers, over `[picture | noise]`.
+    map: Flow,
 }
 
-crate::parameters!(VariationalDequantizer { map });
+// The chain's own names: those of the flow around it stand in no file.
+impl Parameters for VariationalDequantizer {
+    fn collect<'a>(&'a self, path: &str, out: &mut Vec<(String, &'a Param)>) {
+        self.map.levels()[0].steps()[0].collect(&join(path, "map"), out);
+    }
+
+    fn collect_mut<'a>(&'a mut self, path: &str, out: &mut Vec<(String, &'a mut Param)>) {
+        self.map.step_mut(0, 0).collect_mut(&join(path, "map"), out);
+    }
+}
 
 /// A batch with learned noise, on the tape where the dequantiser's weights are.
 #[derive(Clone, Debug)]
@@ -67,9 +77,10 @@ impl VariationalDequantizer {
     /// # Errors
     /// [`Error::Config`] for settings out of range and for pictures with an odd height or width.
     pub fn new(config: &VariationalConfig, event: [usize; 3], seed: u64, device: &Device) -> Result<Self> {
-        config.architecture(event)?;
+        let architecture = config.architecture(event)?;
         let mut rng = random::stream(seed, "dequantizer weights", 0);
-        let map = Chain::new(build_all(&config.layers(event[2]), &mut rng, device)?);
+        let chain = architecture.levels[0][0].clone();
+        let map = Flow::of_steps(vec![chain.build(&mut rng, device)?], vec![chain], architecture.event, 0)?;
         Ok(Self { config: *config, event, map })
     }
 
@@ -84,22 +95,24 @@ impl VariationalDequantizer {
     }
 
     /// `u` and `log q(u | v)` in nats, `[batch]`, of standard normal `eps`; `pictures` holds `(v + 1/2) / 2^bits - 1/2`, both of one shape.
-    pub fn noise(&self, pictures: Tensor<4>, eps: Tensor<4>) -> (Tensor<4>, Tensor<1>) {
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for pictures of another shape.
+    pub fn noise(&self, pictures: Tensor<4>, eps: Tensor<4>) -> Result<(Tensor<4>, Tensor<1>)> {
         let four = 4 * self.event[2];
-        let (state, log_det) = self.map.inverse(self.state(pictures, eps.clone()), None);
+        let state = Latents::single(self.state(pictures, eps.clone()));
+        let (state, log_det) = self.map.inverse(&state, None)?;
         let y = Squeeze.inverse(state.narrow(3, four, four), None).0;
         let log_q = sum_event((y.clone() - eps.clone()) * (y.clone() + eps) * 0.5) + log_det;
         // Beyond these ends an f32 rounds to 0 and 1.
         let end = f64::from(f32::EPSILON) / 2.0;
         let u = (((y / SQRT_2).erf() + 1.0) * 0.5).clamp(end, 1.0 - end);
-        (u, log_q)
+        Ok((u, log_q))
     }
 
     /// The flow `g`, as [`VariationalConfig::architecture`] describes it.
-    pub(crate) fn flow(&self) -> Result<Flow> {
-        let (event, level) = (self.config.architecture(self.event)?.event, Level::new(vec![self.map.boxed()], None));
-        let device = crate::param::device_of(self);
-        Flow::from_bijectors(event, 0, vec![level], &BaseConfig::StandardNormal, 0, &device)
+    pub(crate) fn flow(&self) -> &Flow {
+        &self.map
     }
 
     fn state(&self, pictures: Tensor<4>, eps: Tensor<4>) -> Tensor<4> {
@@ -113,7 +126,7 @@ impl VariationalDequantizer {
     pub fn draw(&self, batch: &Batch) -> Result<Dequantized> {
         let pixels = self.pixels_of(batch)?;
         let (values, eps) = self.inputs(pixels, batch);
-        let (u, log_q) = self.noise(centred(&pixels.scaling, values.clone()), eps);
+        let (u, log_q) = self.noise(centred(&pixels.scaling, values.clone()), eps)?;
         let (x, log_det) = scaled_tensor(&pixels.scaling, values, u);
         Ok(Dequantized { x, log_det, log_q })
     }
@@ -141,8 +154,7 @@ impl VariationalDequantizer {
         let pixels = self.pixels_of(batch)?;
         let (values, eps) = self.inputs(pixels, batch);
         let state = self.state(centred(&pixels.scaling, values), eps);
-        self.map.initialize(&state, None);
-        Ok(())
+        self.map.initialize(&state, None)
     }
 
     fn pixels_of<'a>(&self, batch: &'a Batch) -> Result<&'a PixelBatch> {

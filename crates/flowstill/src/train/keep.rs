@@ -4,7 +4,7 @@ use super::checkpoint::Checkpoint;
 use super::dataset::batches;
 use super::trainer::{Training, all_mut};
 use super::vector::{gather, layout, scatter};
-use super::{Dataset, TrainReport, Trainable, Trained, Validation};
+use super::{Dataset, Objective, TrainConfig, TrainReport, Trainable, Trained, TrainingData, Validation};
 use crate::param::trainable_count;
 use crate::{Error, Result, Role};
 use burn::tensor::Tensor;
@@ -141,4 +141,19 @@ impl<M: Trainable, D: Dataset<Batch = M::Batch>> Training<'_, M, D> {
         };
         Ok(Trained { model, report })
     }
+}
+
+/// What a checkpoint must agree with before a run goes on from it.
+pub(super) fn fingerprint<M: Trainable, D: Dataset>(
+    model: &M,
+    objective: &dyn Objective<M>,
+    data: &TrainingData<D>,
+    config: &TrainConfig,
+) -> String {
+    let text = format!("[{},{}]", model.description(), serde_json::to_string(config).unwrap_or_default());
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let identity = objective.identity();
+    format!("{hash:016x}-{:016x}-{:016x}-{identity}", data.train.fingerprint(), data.validation.fingerprint())
 }

@@ -1,6 +1,7 @@
 //! Take steps until the end: batch, loss, gradient, clip, update, validate, checkpoint.
 
 use super::checkpoint::State;
+use super::keep::fingerprint;
 use super::optimiser::norm;
 use super::order::Order;
 use super::vector::{gather, scatter};
@@ -285,19 +286,4 @@ impl<'a, M: Trainable, D: Dataset<Batch = M::Batch>> Training<'a, M, D> {
         });
         run.append(&line)
     }
-}
-
-/// What a checkpoint must agree with before a run goes on from it.
-fn fingerprint<M: Trainable, D: Dataset>(
-    model: &M,
-    objective: &dyn Objective<M>,
-    data: &TrainingData<D>,
-    config: &TrainConfig,
-) -> String {
-    let text = format!("[{},{}]", model.description(), serde_json::to_string(config).unwrap_or_default());
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    let identity = objective.identity();
-    format!("{hash:016x}-{:016x}-{:016x}-{identity}", data.train.fingerprint(), data.validation.fingerprint())
 }

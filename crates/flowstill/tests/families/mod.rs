@@ -103,13 +103,17 @@ pub const FLOWS: &[(&str, [usize; 3])] = &[
         r#"{"kind":"realnvp","levels":1,"steps":2,"hidden":[6],"norm":"none","transform":{"kind":"rational_quadratic","bins":3}}"#,
         [4, 4, 2],
     ),
+    // `?`: where there is a context to depend on.
+    (r#"{"kind":"nsf","steps":2,"hidden":8,"blocks":1,"bins":4,"conditional_base":?}"#, [1, 1, 3]),
+    (r#"{"kind":"maf","blocks":2,"hidden":[9],"base":{"kind":"diagonal_normal"},"conditional_base":?}"#, [1, 1, 1]),
+    (r#"{"kind":"glow","levels":2,"steps":1,"hidden":6,"conditional_base":?}"#, [4, 4, 2]),
     (TABLE_OF_ALL, [1, 1, 4]),
     (PICTURES_OF_ALL, [4, 4, 4]),
 ];
 
 /// A flow of the list with weights moved, statistics taken.
 pub fn flow(text: &str, event: [usize; 3], context: usize) -> Flow {
-    let text = text.replace('@', &context.to_string());
+    let text = text.replace('@', &context.to_string()).replace('?', if context > 0 { "true" } else { "false" });
     let architecture = match serde_json::from_str::<FlowConfig>(&text) {
         Ok(config) => match event {
             [1, 1, columns] => config.assemble(columns, context, 1),

@@ -133,6 +133,9 @@ fn the_fixed_point_is_where_the_passes_end() {
         for (_, param) in layer.params_mut() {
             param.set(param.flat().clone().autodiff());
         }
-        assert_eq!(settled, batch.run_as(layer.as_ref(), Way::Inverse, DType::F64), "{transform:?}: the same bits");
+        let passes = batch.run_as(layer.as_ref(), Way::Inverse, DType::F64);
+        // Burn computes a softmax in another order on a tape than off it.
+        assert_close(&settled.0, &passes.0, 1e-12, &format!("{transform:?}, x"));
+        assert_close(&settled.1, &passes.1, 1e-12, &format!("{transform:?}, log-det"));
     }
 }

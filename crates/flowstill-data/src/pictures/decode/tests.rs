@@ -58,6 +58,45 @@ fn every_kind_of_jpeg_is_read() {
 }
 
 #[test]
+fn bytes_are_those_of_the_image_crate() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with("gif") {
+            same_as_image(&name, &fixture(&name));
+        }
+    }
+    // Every value of 16 bits.
+    for (colour, channels) in [(::png::ColorType::Grayscale, 1), (::png::ColorType::Rgb, 3)] {
+        let mut bytes = Vec::new();
+        let mut encoder = ::png::Encoder::new(&mut bytes, 256, 256);
+        encoder.set_color(colour);
+        encoder.set_depth(::png::BitDepth::Sixteen);
+        let values = (0..=u16::MAX).flat_map(|value| std::iter::repeat_n(value.to_be_bytes(), channels));
+        let values = values.flatten().collect::<Vec<u8>>();
+        encoder.write_header().unwrap().write_image_data(&values).unwrap();
+        same_as_image("sixteen bits", &bytes);
+    }
+}
+
+fn same_as_image(name: &str, bytes: &[u8]) {
+    use image::{DynamicImage, ImageDecoder as _, ImageReader};
+    let mut decoder =
+        ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format().unwrap().into_decoder().unwrap();
+    let orientation = decoder.orientation().unwrap();
+    let mut theirs = DynamicImage::from_decoder(decoder).unwrap();
+    theirs.apply_orientation(orientation);
+    let kind = theirs.color();
+    let theirs = match (kind.has_color(), kind.has_alpha()) {
+        (false, false) => theirs.into_luma8().into_raw(),
+        (false, true) => over_white::<2>(&theirs.into_luma_alpha8().into_raw()),
+        (true, false) => theirs.into_rgb8().into_raw(),
+        (true, true) => over_white::<4>(&theirs.into_rgba8().into_raw()),
+    };
+    assert!(parse(Path::new(name), bytes).unwrap().pixels == theirs, "{name}");
+}
+
+#[test]
 fn what_is_no_picture_is_named() {
     assert_eq!(
         refused("a.png", b""),

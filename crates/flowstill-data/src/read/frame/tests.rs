@@ -54,6 +54,27 @@ fn deep_and_circular_pickles_do_not_exhaust_the_stack() {
 }
 
 #[test]
+fn names_from_elsewhere_are_refused_by_name() {
+    let refused = |bytes: &[u8]| parse(Path::new("p"), bytes).unwrap_err().to_string();
+    for (bytes, name) in [(&b"cos\nsystem\n(U\x04echotR."[..], "os.system"), (b"cbuiltins\neval\n.", "builtins.eval")] {
+        let error = refused(bytes);
+        assert!(error.contains(&format!("got the unexpected name `{name}`; in pandas")), "{error}");
+    }
+}
+
+#[test]
+fn a_label_named_again_and_again_is_not_unfolded() {
+    // DataFrame with {"_mgr": BlockManager((), (index,))}, whose labels are one text of a megabyte, a million times.
+    let mut bytes =
+        b"cpandas\nDataFrame\n)R}U\x04_mgrcpandas\nBlockManager\n)(cpandas\n_new_Index\nN}U\x04data](".to_vec();
+    bytes.extend([b"X\x00\x00\x10\x00", &[b'a'; 1 << 20][..], b"q\x00"].concat());
+    bytes.extend(b"h\x00".repeat(1 << 20));
+    bytes.extend(b"es\x86Rt\x86Rsb.");
+    let error = parse(Path::new("p"), &bytes).unwrap_err().to_string();
+    assert!(error.contains("column names that are the same bytes"), "{error}");
+}
+
+#[test]
 fn ranges_are_pythons() {
     let listed = |start, stop, step| range(start, stop, step).map(Iterator::collect::<Vec<_>>);
     assert_eq!(listed(0, 5, 2), Some(vec![0, 2, 4]));

@@ -1,8 +1,8 @@
 //! Draw every picture from awkward numbers, and refuse what cannot be drawn.
-#![cfg(feature = "pictures")]
+#![cfg(feature = "plots")]
 
 use flowstill_metrics::MetricError;
-use flowstill_metrics::pictures::{Role, Sample, Series, bars_with_errors, curves, pairwise};
+use flowstill_metrics::plots::{Role, Sample, Series, bars_with_errors, curves, pairwise};
 
 /// Evenly scattered rows in two columns.
 fn scatter(rows: usize, scale: f32) -> Vec<f32> {

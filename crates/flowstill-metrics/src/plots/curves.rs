@@ -31,7 +31,7 @@ const PANEL_HEIGHT: f64 = 400.0;
 /// flatten the rest; how many points lie outside is said under the picture. `log_y` leaves out values of 0 and below.
 ///
 /// ```
-/// use flowstill_metrics::pictures::{curves, Series};
+/// use flowstill_metrics::plots::{curves, Series};
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("loss.svg");
 /// let train = Series { name: "train".into(), points: vec![(0.0, 9.0), (100.0, 2.5), (200.0, 2.1)] };

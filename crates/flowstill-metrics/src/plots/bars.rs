@@ -26,7 +26,7 @@ const ROW: f64 = 46.0;
 /// (none for a single seed). `reference` draws a dashed line at a value with a name, such as 0.5, "no difference".
 ///
 /// ```
-/// use flowstill_metrics::pictures::{bars_with_errors, Role};
+/// use flowstill_metrics::plots::{bars_with_errors, Role};
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("bars.svg");
 /// let roles = [

@@ -10,7 +10,7 @@ use super::legend::{self, Swatch};
 use super::palette::{DATA, DATA_INNER, DATA_OUTER, INK, QUIET, series_colour, series_dash};
 use super::scene::{Anchor, Point, Rect, Scene, Stroke, clip};
 use crate::MetricError;
-use crate::matrix::Rows;
+use crate::matrix::RowMatrix;
 
 /// A named sample, row-major.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +37,7 @@ const TICKS: usize = 3;
 /// `names` holds one name per column, with its unit.
 ///
 /// ```
-/// use flowstill_metrics::pictures::{pairwise, Sample};
+/// use flowstill_metrics::plots::{pairwise, Sample};
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("corner.svg");
 /// let real: Vec<f32> = (0..400).map(|i| (i as f32 * 1.7).sin()).collect();
@@ -55,8 +55,8 @@ pub fn pairwise<N: AsRef<str>>(
     columns: usize,
     max_columns: usize,
 ) -> Result<(), MetricError> {
-    let checked: Vec<Rows<'_>> =
-        sets.iter().map(|set| Rows::new(set.name, set.rows, columns, 2)).collect::<Result<_, _>>()?;
+    let checked: Vec<RowMatrix<'_>> =
+        sets.iter().map(|set| RowMatrix::new(set.name, set.rows, columns, 2)).collect::<Result<_, _>>()?;
     if checked.is_empty() {
         return Err(MetricError::NothingToDraw { what: "sets".into() });
     }

@@ -3,13 +3,20 @@
 use pulp::Simd;
 use std::any::Any;
 
-/// Planes, and lanes, that are turned round at a time.
+/// Planes, and lanes, that are transposed at a time.
 pub(super) const SIDE: usize = 16;
 
-/// `planes` is `[planes, lanes]`, `turned` is `[lanes, panel]`; what stands behind the planes, up to a multiple of [`SIDE`], is zero, as `zeros` are, of which
+/// `planes` is `[planes, lanes]`, `transposed` is `[lanes, panel]`; what stands behind the planes, up to a multiple of [`SIDE`], is zero, as `zeros` are, of which
 /// there are as many as lanes. Lanes are a multiple of [`SIDE`], and so is `panel`, which is at least the number of planes.
 #[inline(always)]
-pub(super) fn turn<S: Simd>(simd: S, planes: &[f32], lanes: usize, panel: usize, zeros: &[f32], turned: &mut [f32]) {
+pub(super) fn transpose<S: Simd>(
+    simd: S,
+    planes: &[f32],
+    lanes: usize,
+    panel: usize,
+    zeros: &[f32],
+    transposed: &mut [f32],
+) {
     for (group, planes) in planes.chunks(SIDE * lanes).enumerate() {
         let mut rows: [&[Lanes]; SIDE] = [zeros.as_chunks().0; SIDE];
         rows.iter_mut().zip(planes.chunks_exact(lanes)).for_each(|(row, plane)| *row = plane.as_chunks().0);
@@ -18,13 +25,13 @@ pub(super) fn turn<S: Simd>(simd: S, planes: &[f32], lanes: usize, panel: usize,
         let (first, second) = (a.iter().zip(b).zip(c).zip(d), e.iter().zip(f).zip(g).zip(h));
         let (third, fourth) = (i.iter().zip(j).zip(k).zip(l), m.iter().zip(n).zip(o).zip(p));
         for (((first, second), (third, fourth)), to) in
-            first.zip(second).zip(third.zip(fourth)).zip(turned.chunks_exact_mut(SIDE * panel))
+            first.zip(second).zip(third.zip(fourth)).zip(transposed.chunks_exact_mut(SIDE * panel))
         {
             let (((a, b), c), d) = first;
             let (((e, f), g), h) = second;
             let (((i, j), k), l) = third;
             let (((m, n), o), p) = fourth;
-            let block = turn_block(simd, [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]);
+            let block = transpose_block(simd, [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]);
             for (to, from) in to.chunks_exact_mut(panel).zip(block) {
                 to[group * SIDE..][..SIDE].copy_from_slice(&from);
             }
@@ -37,7 +44,7 @@ type Block = [Lanes; SIDE];
 
 /// By the machine's own shuffles where they are known: compilers do it value by value.
 #[inline(always)]
-fn turn_block<S: Simd>(simd: S, rows: [&Lanes; SIDE]) -> Block {
+fn transpose_block<S: Simd>(simd: S, rows: [&Lanes; SIDE]) -> Block {
     let simd: &dyn Any = &simd;
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {
@@ -136,13 +143,13 @@ mod x86 {
         let [a, b, c, d, e, f, g, h] = rows;
         let upper = four_of_eight(simd, half(a, part), half(b, part), half(c, part), half(d, part));
         let lower = four_of_eight(simd, half(e, part), half(f, part), half(g, part), half(h, part));
-        let mut turned = [cast([0.0_f32; 8]); 8];
+        let mut transposed = [cast([0.0_f32; 8]); 8];
         for j in 0..4 {
             let (upper, lower) = (cast(upper[j]), cast(lower[j]));
-            turned[j] = cast(s._mm256_permute2f128_ps::<0x20>(upper, lower));
-            turned[4 + j] = cast(s._mm256_permute2f128_ps::<0x31>(upper, lower));
+            transposed[j] = cast(s._mm256_permute2f128_ps::<0x20>(upper, lower));
+            transposed[4 + j] = cast(s._mm256_permute2f128_ps::<0x31>(upper, lower));
         }
-        turned
+        transposed
     }
 
     #[inline(always)]
@@ -172,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_machine_turns_as_the_plain_loop_does() {
+    fn every_machine_transposes_as_the_plain_loop_does() {
         let block: Block = std::array::from_fn(|row| std::array::from_fn(|lane| (row * SIDE + lane) as f32));
         let rows = block.each_ref();
         #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -186,20 +193,20 @@ mod tests {
                 None => eprintln!("no AVX2 here: its shuffles are not tested"),
             }
         }
-        let turned = plain(rows);
-        assert!((0..SIDE).all(|row| (0..SIDE).all(|lane| turned[lane][row] == block[row][lane])));
+        let transposed = plain(rows);
+        assert!((0..SIDE).all(|row| (0..SIDE).all(|lane| transposed[lane][row] == block[row][lane])));
     }
 
     #[test]
     fn panels_are_turned_and_filled_up_with_zeros() {
         let (planes, lanes, panel) = (21, 48, 64);
         let values: Vec<f32> = (0..planes * lanes).map(|i| i as f32 + 1.0).collect();
-        let mut turned = vec![7.0; lanes * panel];
-        turn(pulp::Scalar::new(), &values, lanes, panel, &[0.0; 48], &mut turned);
+        let mut transposed = vec![7.0; lanes * panel];
+        transpose(pulp::Scalar::new(), &values, lanes, panel, &[0.0; 48], &mut transposed);
         for lane in 0..lanes {
             for plane in 0..32 {
                 let expect = if plane < planes { values[plane * lanes + lane] } else { 0.0 };
-                assert_eq!(turned[lane * panel + plane], expect);
+                assert_eq!(transposed[lane * panel + plane], expect);
             }
         }
     }
