@@ -14,7 +14,7 @@ pub(super) enum Lesson {
     /// Data.
     Data(NegativeLogLikelihood),
     /// Data, with a dequantiser that learns beside the flow.
-    Noise(VariationalNll),
+    Noise(Box<VariationalNll>),
     /// A teacher, and data.
     Teacher(Box<Distillation>),
 }
@@ -23,7 +23,7 @@ impl Lesson {
     pub(super) fn objective(&mut self) -> &mut dyn Objective {
         match self {
             Self::Data(objective) => objective,
-            Self::Noise(objective) => objective,
+            Self::Noise(objective) => objective.as_mut(),
             Self::Teacher(objective) => objective.as_mut(),
         }
     }
@@ -81,7 +81,7 @@ impl Runner<'_> {
     ) -> Result<Lesson> {
         let Some(config) = &plan.distill else {
             return Ok(match self.dequantizer(plan)? {
-                Some(dequantizer) => Lesson::Noise(VariationalNll::new(dequantizer)),
+                Some(dequantizer) => Lesson::Noise(Box::new(VariationalNll::new(dequantizer))),
                 None => Lesson::Data(NegativeLogLikelihood),
             });
         };

@@ -41,8 +41,12 @@ impl Machine<'_, '_> {
         match code {
             b'.' => return Ok(false),
             // PROTO and FRAME
-            0x80 => drop(self.input.take(1)?),
-            0x95 => drop(self.input.take(8)?),
+            0x80 => {
+                self.input.take(1)?;
+            }
+            0x95 => {
+                self.input.take(8)?;
+            }
             // MARK, POP, POP_MARK, DUP
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),

@@ -72,7 +72,7 @@ fn config() -> TrainConfig {
 
 enum Lesson {
     Data(NegativeLogLikelihood),
-    Noise(VariationalNll),
+    Noise(Box<VariationalNll>),
     Teacher(Box<Distillation>),
 }
 
@@ -80,7 +80,7 @@ impl Lesson {
     fn get(&mut self) -> &mut dyn Objective {
         match self {
             Self::Data(objective) => objective,
-            Self::Noise(objective) => objective,
+            Self::Noise(objective) => objective.as_mut(),
             Self::Teacher(objective) => objective.as_mut(),
         }
     }
@@ -123,7 +123,7 @@ fn cases() -> Vec<Case> {
             of_rows(),
             Lesson::Teacher(taught(&moved(over_rows(MAF, 0)), &over_rows(MAF, 0), &lesson)),
         ),
-        case("pictures", over_pictures(1), of_pictures(), Lesson::Noise(VariationalNll::new(noise()))),
+        case("pictures", over_pictures(1), of_pictures(), Lesson::Noise(Box::new(VariationalNll::new(noise())))),
         case("pictures-distilled", over_pictures(1), of_pictures(), Lesson::Teacher(by_noise)),
     ]
 }
