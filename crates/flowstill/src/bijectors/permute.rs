@@ -16,7 +16,7 @@ pub struct Permute {
 crate::parameters!(Permute {});
 
 impl Permute {
-    /// `indices` must hold every channel once; [`BijectorConfig::build`] checks it.
+    /// `indices` must hold every channel once; [`BijectorConfig::check`] sees to it.
     pub fn new(indices: Vec<usize>) -> Self {
         let inverse = invert(&indices);
         Self { indices, inverse }
