@@ -4,7 +4,7 @@ use super::segment::Segments;
 use super::{Architecture, Latents, Memory, Trace};
 use crate::base::{Base, BaseConfig, Noise};
 use crate::bijectors::{Bijector, Context, Reordering, Split, build_all};
-use crate::ops::program::{self, Lease, Loaded, Programs};
+use crate::flows::program::{self, Lease, Loaded, Programs};
 use crate::param::{Param, Parameters, join};
 use crate::shape::zero_log_det;
 use crate::{Error, Result, random};

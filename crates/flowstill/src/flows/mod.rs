@@ -8,6 +8,7 @@ mod memory;
 mod named;
 mod nsf;
 mod own;
+pub(crate) mod program;
 mod realnvp;
 mod segment;
 

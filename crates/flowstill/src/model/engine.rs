@@ -1,7 +1,7 @@
 //! Run a flow for a model: by its compiled program in f32 on the CPU, by the composition of its layers everywhere else.
 
+use crate::flows::program::Lease;
 use crate::flows::{Flow, Latents};
-use crate::ops::program::Lease;
 use crate::param::Parameters;
 use crate::{Result, to_f32};
 use burn::tensor::{DType, Tensor, TensorData};

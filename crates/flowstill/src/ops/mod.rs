@@ -4,4 +4,3 @@ pub(crate) mod custom;
 pub(crate) mod dense;
 pub(crate) mod host;
 pub(crate) mod patches;
-pub(crate) mod program;

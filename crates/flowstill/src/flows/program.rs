@@ -2,9 +2,9 @@
 //!
 //! The plain twin of everything here is the composition of the bijectors; where a flow, a device or a number type has no program, that is what runs.
 
-use super::custom::{supports, with_pullback};
-use super::host::{Host, from_host};
-use crate::flows::{Architecture, Flow, Memory};
+use super::{Architecture, Flow, Memory};
+use crate::ops::custom::{supports, with_pullback};
+use crate::ops::host::{Host, from_host};
 use crate::param::{Param, Parameters, Role};
 use burn::tensor::Tensor;
 use flowstill_runtime::{Encoded, Gradients, InverseGradients, Places, Program, Purpose, Refused, Source};
