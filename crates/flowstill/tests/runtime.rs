@@ -8,7 +8,7 @@ use flowstill::file::{load, save};
 use flowstill::flows::{Flow, Latents};
 use flowstill::model::{CHUNK, Model, Standardization, TrainingFacts};
 use flowstill::pictures::{PictureScaling, Pictures, Range, VariationalConfig, VariationalDequantizer};
-use flowstill::{Parameters, random, to_f32};
+use flowstill::{Parameters, random, to_f32, to_f64};
 use flowstill_runtime::Model as Runtime;
 use flowstill_runtime::stored::{DOCUMENT, checksum};
 use safetensors::SafeTensors;
@@ -60,6 +60,22 @@ fn tensors(model: &Model, x: &[f64], context: &[f64]) -> (Tensor<4>, Option<Tens
         Tensor::<1>::from_floats(values.as_slice(), &Device::default()).reshape([rows, width])
     });
     (x.reshape([rows, h, w, c]), context)
+}
+
+/// What a draw is by definition: chunk by chunk, the flow's own samples of the stream of the seed and the chunk, in the data's units.
+fn drawn(model: &Model, rows: usize, seed: u64, temperature: f64, context: &[f64]) -> Vec<f64> {
+    let (s, width) = (&model.standardization, model.flow.architecture().context);
+    let mut out = Vec::new();
+    for (chunk, start) in (0..rows).step_by(CHUNK).enumerate() {
+        let count = (rows - start).min(CHUNK);
+        let own = &context[start * width..(start + count) * width];
+        let (_, conditions) = tensors(model, &vec![0.0; count * s.mean.len()], own);
+        let mut rng = random::stream(seed, "sample", chunk as u64);
+        let x = model.flow.sample(count, temperature, conditions.as_ref(), &mut rng).expect("draws");
+        let columns = s.mean.len();
+        out.extend(to_f32(x).iter().enumerate().map(|(i, v)| f64::from(*v) * s.std[i % columns] + s.mean[i % columns]));
+    }
+    out
 }
 
 #[test]
@@ -141,7 +157,9 @@ fn every_flow_draws_the_same_rows() {
             let runtime = Runtime::load(saved(&model, folder.path())).expect(text);
             let (_, c) = data(&model, ROWS);
             for (rows, temperature) in [(1, 1.0), (ROWS, 0.7)] {
-                let expected = model.sample(rows, 11, temperature, &c[..rows * context]).expect("draws");
+                let expected = drawn(&model, rows, 11, temperature, &c[..rows * context]);
+                let of_library = model.sample(rows, 11, temperature, &c[..rows * context]).expect("draws");
+                assert_eq!(of_library, expected, "{text} {context} {rows}");
                 let mut out = vec![0.0; expected.len()];
                 runtime.sample(11, temperature, &c[..rows * context], &mut out).expect("draws");
                 assert_eq!(out, expected, "{text} {context} {rows}");
@@ -154,7 +172,8 @@ fn every_flow_draws_the_same_rows() {
         let model = model(flow(&text, [1, 1, 3], 0));
         let runtime = Runtime::load(saved(&model, folder.path())).expect("loads");
         let rows = 2 * CHUNK + 77;
-        let expected = model.sample(rows, 5, 1.0, &[]).expect("draws");
+        let expected = drawn(&model, rows, 5, 1.0, &[]);
+        assert!(model.sample(rows, 5, 1.0, &[]).expect("draws") == expected, "{base}");
         let mut out = vec![0.0; expected.len()];
         runtime.sample(5, 1.0, &[], &mut out).expect("draws");
         assert!(out == expected, "{base}");
@@ -168,6 +187,23 @@ fn every_flow_draws_the_same_rows() {
         runtime.log_prob(&rows, &[], &mut out).expect("scores");
         assert_eq!(out, model.log_prob(&rows, &[]).expect("scores"), "{base}");
     }
+}
+
+/// `-log2 mean(P(v | noise)) / D` over the draws of noise, by the flow's own densities.
+fn bits_by_definition(model: &Model, pictures: &Pictures, draws: usize, seed: u64) -> Vec<f64> {
+    let dimensions = model.flow.architecture().dimensions() as f64;
+    let draw = |draw: u64| -> Vec<f64> {
+        let batch = pictures.range(0..pictures.len(), seed + draw, &Device::default());
+        let log_prob = to_f64(model.flow.log_prob(batch.x, batch.context.as_ref()).expect("fits"));
+        log_prob.iter().zip(batch.log_dets).map(|(log_prob, log_det)| log_prob + log_det).collect()
+    };
+    let logs: Vec<Vec<f64>> = (0..draws as u64).map(draw).collect();
+    let of = |picture: usize| {
+        let largest = logs.iter().map(|logs| logs[picture]).fold(f64::NEG_INFINITY, f64::max);
+        let mean = logs.iter().map(|logs| (logs[picture] - largest).exp()).sum::<f64>() / draws as f64;
+        -(mean.ln() + largest) / (dimensions * std::f64::consts::LN_2)
+    };
+    (0..pictures.len()).map(of).collect()
 }
 
 #[test]
@@ -192,11 +228,18 @@ fn pictures_score_and_are_drawn_to_the_same_bits() {
             if classes > 0 { pictures.with_labels(labels.clone(), classes).expect("fits") } else { pictures };
         for draws in [1, 3] {
             let expected = model.bits_per_dim(&pictures, draws, 20, |_| true).expect("scores").each;
+            for (of_library, defined) in expected.iter().zip(bits_by_definition(&model, &pictures, draws, 20)) {
+                assert!((of_library - defined).abs() < 1e-9, "{text} {draws}: {of_library} {defined}");
+            }
             let mut out = vec![0.0; count];
             runtime.bits_per_dim(&pixels, &labels, draws, 20, &mut out).expect("scores");
             assert_eq!(out, expected, "{text} {draws}");
         }
         let expected = model.sample_pictures(count, 4, 0.8, &labels).expect("draws");
+        let noise = model.flow.draw_noise(count, &mut random::stream(4, "sample", 0));
+        let latents = model.flow.latents_from_noise(&noise, 0.8);
+        let x = model.flow.inverse(&latents, model.class_context(&labels).as_ref()).expect("fits").0;
+        assert_eq!(expected, to_f32(x).into_iter().map(|x| scaling.inverse(x)).collect::<Vec<_>>(), "{text}");
         let mut out = vec![0; expected.len()];
         runtime.sample_pictures(4, 0.8, &labels, &mut out).expect("draws");
         assert_eq!(out, expected, "{text}");
