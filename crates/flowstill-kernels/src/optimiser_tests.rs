@@ -1,3 +1,5 @@
+//! Hold optimiser steps to their formulas in f64.
+
 use super::*;
 use crate::planes::reference::Numbers;
 

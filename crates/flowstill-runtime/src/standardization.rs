@@ -41,24 +41,8 @@ impl Standardization {
     /// # Errors
     /// [`Error::Shape`] if they do not fill whole rows, [`Error::BadValue`] names the first that is not finite, or too far off to be.
     pub fn rows(&self, raw: &[f64]) -> Result<Vec<f32>> {
-        self.rows_from(0, raw)
-    }
-
-    /// The same for the conditioning columns.
-    ///
-    /// # Errors
-    /// As [`Standardization::rows`].
-    pub fn context(&self, raw: &[f64]) -> Result<Vec<f32>> {
-        self.context_from(0, raw)
-    }
-
-    /// [`Standardization::rows`] of rows that `first` others come before; errors count those too.
-    ///
-    /// # Errors
-    /// As [`Standardization::rows`].
-    pub fn rows_from(&self, first: usize, raw: &[f64]) -> Result<Vec<f32>> {
         let mut out = Vec::with_capacity(raw.len());
-        standardise(first, raw, &self.mean, &self.std, "rows", &mut out)?;
+        standardise(0, raw, &self.mean, &self.std, "rows", &mut out)?;
         Ok(out)
     }
 
@@ -66,9 +50,9 @@ impl Standardization {
     ///
     /// # Errors
     /// As [`Standardization::rows`].
-    pub fn context_from(&self, first: usize, raw: &[f64]) -> Result<Vec<f32>> {
+    pub fn context(&self, raw: &[f64]) -> Result<Vec<f32>> {
         let mut out = Vec::with_capacity(raw.len());
-        standardise(first, raw, &self.context_mean, &self.context_std, "context", &mut out)?;
+        standardise(0, raw, &self.context_mean, &self.context_std, "context", &mut out)?;
         Ok(out)
     }
 

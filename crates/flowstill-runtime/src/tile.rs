@@ -35,14 +35,8 @@ impl Engine for Program {
         with_space(|work, tape| {
             self.start(work, x, context, &samples);
             work.alone = alone;
-            let mut rest = latents;
-            let take = |level: usize, planes: &[f32], channels, lanes| {
-                let size: usize = self.latents[level].iter().product();
-                let (own, tail) = std::mem::take(&mut rest).split_at_mut(size * samples.len());
-                rest = tail;
-                to_rows(planes, channels, lanes, own);
-            };
-            let mut pass = Encode { keeps: false, step: |_, _: &[f32], _, _| {}, latents: take };
+            let mut pass =
+                Encode { keeps: false, step: |_, _: &[f32], _, _| {}, latents: self.level_by_level(latents) };
             self.with_team(alone, samples.len(), || self.walk_forward(work, tape, &mut pass));
             log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
         });
@@ -82,13 +76,7 @@ impl Engine for Program {
             let height = tape.height();
             self.start(work, x, context, &samples);
             work.begin_g_context(!g_context.is_empty());
-            let mut rest = &mut *latents;
-            let take = |level: usize, planes: &[f32], channels, lanes| {
-                let size: usize = self.latents[level].iter().product();
-                let (own, tail) = std::mem::take(&mut rest).split_at_mut(size * samples.len());
-                rest = tail;
-                to_rows(planes, channels, lanes, own);
-            };
+            let take = self.level_by_level(latents);
             self.walk_forward(work, tape, &mut Encode { keeps: true, step: |_, _: &[f32], _, _| {}, latents: take });
             log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
             slope(latents);
@@ -133,6 +121,19 @@ impl Engine for Program {
             work.end_g_context(g_context);
         });
         Ok(())
+    }
+}
+
+impl Program {
+    /// What writes the latents of one level behind those of the one before, as rows.
+    fn level_by_level<'a>(&'a self, mut rest: &'a mut [f32]) -> impl FnMut(usize, &[f32], usize, usize) + 'a {
+        let samples = rest.len() / self.dimensions().max(1);
+        move |level, planes, channels, lanes| {
+            let size: usize = self.latents[level].iter().product();
+            let (own, tail) = std::mem::take(&mut rest).split_at_mut(size * samples);
+            rest = tail;
+            to_rows(planes, channels, lanes, own);
+        }
     }
 }
 

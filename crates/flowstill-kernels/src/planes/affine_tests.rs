@@ -1,3 +1,5 @@
+//! Hold affine maps over planes to their plain twins.
+
 use super::super::reference::{self, Numbers, each_simd, lane};
 use super::*;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Hold maps over planes to each other, in both directions.
+
 use super::super::reference::{Numbers, each_simd};
 use super::*;
 use crate::univariate::LogScale;

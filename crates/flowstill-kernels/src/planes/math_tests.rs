@@ -1,3 +1,5 @@
+//! Hold the functions of planes to those of the standard library.
+
 use super::super::reference::{self, each_simd};
 use super::*;
 

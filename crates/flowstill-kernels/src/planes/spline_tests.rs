@@ -1,3 +1,5 @@
+//! Hold splines over planes to their plain twins, with their gradients.
+
 use super::super::reference::{self, Numbers, each_simd, lane};
 use super::*;
 use proptest::prelude::*;
