@@ -1,4 +1,4 @@
-//! Bend planes by the nonlinearity of a network, and lead gradients back through it.
+//! Apply the nonlinearity of a network to planes, and lead gradients back through it.
 
 use crate::elementwise::widest;
 use crate::functions::{exp, tanh};

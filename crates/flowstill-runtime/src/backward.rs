@@ -1,8 +1,8 @@
 //! Lead gradients back through a program: of its forward pass, however much of that was kept, and of its inverse.
 
 use crate::layers::Layer;
+use crate::offsets::Slots;
 use crate::passes::{Encoded, Kept, Part, with_space};
-use crate::places::Slots;
 use crate::program::{Program, Stage};
 use crate::walk::{Visitor, join_latents, recompute};
 use crate::work::{Tape, Work, add_rows, to_planes, to_rows};
@@ -59,7 +59,7 @@ impl Program {
         &self,
         values: &[f32],
         context: &[f32],
-        marks: &[usize],
+        taps: &[usize],
         source: Source<'_>,
         gradient: &Encoded,
         of_context: bool,
@@ -79,7 +79,7 @@ impl Program {
                 (ranges.map(|samples| (samples, None)).collect::<Vec<_>>(), Some(other))
             }
         };
-        let pass = Back { program: self, context, marks, source, gradient, of_context };
+        let pass = Back { program: self, context, taps, source, gradient, of_context };
         let (mut rest, mut rest_of_context) = (gradients.x.as_mut_slice(), gradients.context.as_mut_slice());
         let tiles = tiles.into_iter().map(|(samples, tape)| {
             let (own, tail) = std::mem::take(&mut rest).split_at_mut(samples.len() * d);
@@ -88,16 +88,16 @@ impl Program {
             rest_of_context = tail;
             (samples, tape, own, own_context)
         });
-        let sums = self.sum_over_workers(tiles.collect(), |(samples, tape, own, own_context), sums| {
+        let accumulators = self.sum_over_workers(tiles.collect(), |(samples, tape, own, own_context), accumulators| {
             with_space(|work, spare| {
                 let height = spare.height();
-                pass.tile(work, spare, &samples, tape, sums);
+                pass.tile(work, spare, &samples, tape, accumulators);
                 spare.drop_to(height);
                 to_rows(&work.gradient, work.channels, work.lanes(), own);
                 work.end_g_context(own_context);
             });
         });
-        self.finish(values, sums, &mut gradients.values);
+        self.finish(values, accumulators, &mut gradients.values);
         gradients
     }
 }
@@ -105,7 +105,7 @@ impl Program {
 impl Program {
     /// Do every job, and add up the gradients of the weights.
     ///
-    /// Every worker has neighbouring jobs and sums of its own, which are added in their order: the same result in every run.
+    /// Every worker has neighbouring jobs and accumulators of its own, which are added in their order: the same result in every run.
     pub(crate) fn sum_over_workers<T: Send>(&self, jobs: Vec<T>, run: impl Fn(T, &mut [f32]) + Sync) -> Vec<f32> {
         let each = jobs.len().div_ceil(rayon::current_num_threads()).max(1);
         let mut groups: Vec<Vec<T>> = Vec::new();
@@ -116,32 +116,33 @@ impl Program {
             }
         }
         let of_group = |group: Vec<T>| {
-            let mut sums = self.spare_sums.take();
-            sums.clear();
-            sums.resize(self.sums, 0.0);
-            group.into_iter().for_each(|job| run(job, &mut sums));
-            sums
+            let mut accumulators = self.spare_accumulators.take();
+            accumulators.clear();
+            accumulators.resize(self.accumulators, 0.0);
+            group.into_iter().for_each(|job| run(job, &mut accumulators));
+            accumulators
         };
         let mut all: Vec<Vec<f32>> = groups.into_par_iter().map(of_group).collect();
-        let mut total = if all.is_empty() { vec![0.0; self.sums] } else { all.swap_remove(0) };
+        let mut total = if all.is_empty() { vec![0.0; self.accumulators] } else { all.swap_remove(0) };
         // What was second is last now: rotate, so that the order stays.
         if all.len() > 1 {
             all.rotate_right(1);
         }
         for other in all {
             total.par_chunks_mut(1 << 16).zip(other.par_chunks(1 << 16)).for_each(|(total, other)| add(total, other));
-            self.spare_sums.give(other);
+            self.spare_accumulators.give(other);
         }
         total
     }
 
-    /// From sums to gradients of the values.
-    pub(crate) fn finish(&self, values: &[f32], sums: Vec<f32>, gradient: &mut [f32]) {
+    /// From accumulators to gradients of the values.
+    pub(crate) fn finish(&self, values: &[f32], accumulators: Vec<f32>, gradient: &mut [f32]) {
         let layers = self.stages.iter().filter_map(|stage| match stage {
             Stage::Layer(layer, range) if !range.is_empty() => Some((layer, range)),
             _ => None,
         });
-        let mut layers: Vec<_> = layers.map(|(layer, range)| (layer.home(), layer, &sums[range.clone()])).collect();
+        let mut layers: Vec<_> =
+            layers.map(|(layer, range)| (layer.home(), layer, &accumulators[range.clone()])).collect();
         layers.sort_by_key(|(home, ..)| home.start);
         if layers.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start) {
             let mut rest = Slots::new(gradient, 0);
@@ -149,13 +150,18 @@ impl Program {
                 rest.split_before(home.start);
                 rest.split_before(home.end)
             };
-            let parts: Vec<_> = layers.into_iter().map(|(home, layer, sums)| (part(&home), layer, sums)).collect();
-            parts.into_par_iter().for_each(|(mut gradient, layer, sums)| layer.finish(values, sums, &mut gradient));
+            let parts: Vec<_> =
+                layers.into_iter().map(|(home, layer, accumulators)| (part(&home), layer, accumulators)).collect();
+            parts
+                .into_par_iter()
+                .for_each(|(mut gradient, layer, accumulators)| layer.finish(values, accumulators, &mut gradient));
         } else {
             // Tensors in an order of their own.
-            layers.iter().for_each(|(_, layer, sums)| layer.finish(values, sums, &mut Slots::new(gradient, 0)));
+            layers
+                .iter()
+                .for_each(|(_, layer, accumulators)| layer.finish(values, accumulators, &mut Slots::new(gradient, 0)));
         }
-        self.spare_sums.give(sums);
+        self.spare_accumulators.give(accumulators);
     }
 }
 
@@ -183,7 +189,7 @@ impl Program {
         let mut of_rows = vec![0.0; if of_context { context.len() } else { 0 }];
         let mut rows = of_rows.chunks_mut((tile * self.context).max(1));
         let parts = encoded.parts(batch, tile).into_iter().map(|part| (part, rows.next().unwrap_or_default()));
-        let sums = self.sum_over_workers(parts.collect(), |(part, own_context), sums| {
+        let accumulators = self.sum_over_workers(parts.collect(), |(part, own_context), accumulators| {
             with_space(|work, tape| {
                 let height = tape.height();
                 let samples = part.samples.clone();
@@ -194,13 +200,13 @@ impl Program {
                 let lanes = work.lanes();
                 to_gradient(&g_x[samples.start * d..samples.end * d], work.channels, lanes, &mut work.gradient);
                 let Part { latents, .. } = part;
-                self.walk_forward(work, tape, &mut ThroughInverse { latents, sums });
+                self.walk_forward(work, tape, &mut ThroughInverse { latents, accumulators });
                 work.end_g_context(own_context);
                 tape.drop_to(height);
             });
         });
         let mut of_values = vec![0.0; values.len()];
-        self.finish(values, sums, &mut of_values);
+        self.finish(values, accumulators, &mut of_values);
         InverseGradients { latents: encoded.latents, values: of_values, context: of_rows }
     }
 }
@@ -209,14 +215,14 @@ impl Program {
 pub(crate) struct ThroughInverse<'a, 'b> {
     /// Where it ends, level by level.
     pub latents: Vec<&'a mut [f32]>,
-    /// The sums of the weights' gradients; empty where those are not wanted.
-    pub sums: &'b mut [f32],
+    /// The accumulators of the weights' gradients; empty where those are not wanted.
+    pub accumulators: &'b mut [f32],
 }
 
 impl Visitor for ThroughInverse<'_, '_> {
-    fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
+    fn layer(&mut self, layer: &dyn Layer, accumulators: &Range<usize>, work: &mut Work, tape: &mut Tape) {
         layer.forward(work, tape);
-        let own = if self.sums.is_empty() { &mut [] } else { &mut self.sums[sums.clone()] };
+        let own = if self.accumulators.is_empty() { &mut [] } else { &mut self.accumulators[accumulators.clone()] };
         layer.backward_inverse(work, tape, own);
     }
 
@@ -245,7 +251,7 @@ impl Drop for Lent<'_> {
 struct Back<'a> {
     program: &'a Program,
     context: &'a [f32],
-    marks: &'a [usize],
+    taps: &'a [usize],
     /// Unless everything was kept.
     source: Option<Source<'a>>,
     gradient: &'a Encoded,
@@ -254,7 +260,14 @@ struct Back<'a> {
 
 impl Back<'_> {
     /// One tile; the gradient of its data ends in `work.gradient`.
-    fn tile(&self, work: &mut Work, spare: &mut Tape, samples: &Range<usize>, tape: Option<Tape>, sums: &mut [f32]) {
+    fn tile(
+        &self,
+        work: &mut Work,
+        spare: &mut Tape,
+        samples: &Range<usize>,
+        tape: Option<Tape>,
+        accumulators: &mut [f32],
+    ) {
         let mut own;
         let tape: &mut Tape = match (tape, &self.source) {
             (Some(kept), _) => {
@@ -273,7 +286,7 @@ impl Back<'_> {
         work.g_log_det.clear();
         work.g_log_det.extend_from_slice(&self.gradient.log_det[samples.clone()]);
         work.gradient.clear();
-        self.program.walk_back(work, tape, &mut BackTile { back: self, samples, sums });
+        self.program.walk_back(work, tape, &mut BackTile { back: self, samples, accumulators });
     }
 }
 
@@ -281,7 +294,7 @@ impl Back<'_> {
 struct BackTile<'a, 'b> {
     back: &'a Back<'a>,
     samples: &'a Range<usize>,
-    sums: &'b mut [f32],
+    accumulators: &'b mut [f32],
 }
 
 impl BackTile<'_, '_> {
@@ -301,7 +314,7 @@ impl BackTile<'_, '_> {
 }
 
 impl Visitor for BackTile<'_, '_> {
-    fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
+    fn layer(&mut self, layer: &dyn Layer, accumulators: &Range<usize>, work: &mut Work, tape: &mut Tape) {
         if self.undone().is_some() {
             let height = tape.height();
             layer.inverse(work, tape);
@@ -312,14 +325,14 @@ impl Visitor for BackTile<'_, '_> {
             std::mem::swap(&mut work.state, &mut before);
             work.give(before);
         }
-        layer.backward(work, tape, &mut self.sums[sums.clone()]);
+        layer.backward(work, tape, &mut self.accumulators[accumulators.clone()]);
     }
 
     fn step(&mut self, number: usize, work: &mut Work) {
-        if let Some(at) = self.back.marks.iter().position(|mark| *mark == number) {
+        if let Some(at) = self.back.taps.iter().position(|tap| *tap == number) {
             let own = self.part(self.back.program.steps[number - 1]);
             let lanes = work.lanes();
-            add_rows(&self.back.gradient.marked[at][own], work.channels, lanes, &mut work.gradient);
+            add_rows(&self.back.gradient.tapped[at][own], work.channels, lanes, &mut work.gradient);
         }
     }
 

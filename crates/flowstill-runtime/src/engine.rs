@@ -1,7 +1,7 @@
 //! Say what a model needs of a flow, whatever runs it: tiles of a batch from data to latents and back, with gradients.
 
 use crate::architecture::Architecture;
-use crate::{Places, Program, Purpose, Result};
+use crate::{Offsets, Program, Purpose, Result};
 use std::sync::OnceLock;
 
 /// A flow as a [`Model`](crate::Model) runs it, over standardised f32 values; whoever calls it sees to it that lengths fit.
@@ -79,29 +79,29 @@ pub trait Engine: Sync {
 pub struct Compiled {
     program: Program,
     architecture: Architecture,
-    places: Places,
+    offsets: Offsets,
     values: Vec<f32>,
     with_gradients: OnceLock<Program>,
 }
 
 impl Compiled {
-    /// Compile; `values` lie as `places` say.
+    /// Compile; `values` lie as `offsets` say.
     ///
     /// # Errors
     /// [`Refused`](crate::Refused) names the first layer that has no program.
     pub(crate) fn new(
         architecture: Architecture,
-        places: Places,
+        offsets: Offsets,
         values: Vec<f32>,
     ) -> std::result::Result<Self, crate::Refused> {
-        let mut program = Program::new(&architecture, &places)?;
+        let mut program = Program::new(&architecture, &offsets)?;
         program.load(&values, Purpose { forward: true, backward: false, inverse: true });
-        Ok(Self { program, architecture, places, values, with_gradients: OnceLock::new() })
+        Ok(Self { program, architecture, offsets, values, with_gradients: OnceLock::new() })
     }
 
     fn with_gradients(&self) -> &Program {
         self.with_gradients.get_or_init(|| {
-            let mut program = Program::new(&self.architecture, &self.places).expect("it was compiled before");
+            let mut program = Program::new(&self.architecture, &self.offsets).expect("it was compiled before");
             program.load(&self.values, Purpose { forward: true, backward: true, inverse: true });
             program
         })

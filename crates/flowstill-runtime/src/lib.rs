@@ -18,7 +18,7 @@
 //! |---|---|
 //! | score, sample, encode and decode a flow file | [`Model`] |
 //! | describe a flow, and ask what its layers are made of | [`architecture`] |
-//! | run and differentiate a flow on plain slices | [`Program`], [`Places`], [`Purpose`], [`Source`] |
+//! | run and differentiate a flow on plain slices | [`Program`], [`Offsets`], [`Purpose`], [`Source`] |
 //! | read stored tensors with all checks | [`stored`] |
 //! | draw the library's random numbers | [`random`] |
 //!
@@ -37,20 +37,20 @@ mod engine;
 mod error;
 mod facts;
 mod file;
+mod helpers;
 mod layers;
 mod likelihood;
 mod masks;
 mod matrix;
 mod model;
+mod offsets;
 mod passes;
 pub mod pictures;
-mod places;
 mod probit;
 mod program;
 pub mod random;
 mod standardization;
 pub mod stored;
-mod team;
 mod tile;
 mod walk;
 mod work;
@@ -64,7 +64,7 @@ pub use layers::Purpose;
 pub use masks::hidden_degrees;
 pub use matrix::inverse_and_log_det;
 pub use model::{CHUNK, Model, Value};
+pub use offsets::Offsets;
 pub use passes::{Encoded, Kept};
-pub use places::Places;
 pub use program::{Program, Refused};
 pub use standardization::Standardization;

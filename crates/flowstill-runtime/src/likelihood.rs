@@ -37,24 +37,25 @@ impl Program {
         let jobs = parts.map(|(index, (log_prob, own))| {
             (index * tile..index * tile + log_prob.len(), log_prob, own, of_rows.next().unwrap_or_default())
         });
-        let sums = self.sum_over_workers(jobs.collect(), |(samples, log_prob, own, own_context), sums| {
-            with_space(|work, tape| {
-                let height = tape.height();
-                self.start(work, x, context, &samples);
-                work.begin_g_context(of_context);
-                self.walk_forward(work, tape, &mut Score);
-                let constant = -0.5 * (2.0 * PI).ln() * d as f64;
-                log_prob.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = (from + constant) as f32);
-                work.g_log_det.clear();
-                work.g_log_det.resize(samples.len(), 1.0);
-                work.gradient.clear();
-                self.walk_back(work, tape, &mut Slope { events: &self.latents, sums });
-                tape.drop_to(height);
-                to_rows(&work.gradient, work.channels, work.lanes(), own);
-                work.end_g_context(own_context);
+        let accumulators =
+            self.sum_over_workers(jobs.collect(), |(samples, log_prob, own, own_context), accumulators| {
+                with_space(|work, tape| {
+                    let height = tape.height();
+                    self.start(work, x, context, &samples);
+                    work.begin_g_context(of_context);
+                    self.walk_forward(work, tape, &mut Score);
+                    let constant = -0.5 * (2.0 * PI).ln() * d as f64;
+                    log_prob.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = (from + constant) as f32);
+                    work.g_log_det.clear();
+                    work.g_log_det.resize(samples.len(), 1.0);
+                    work.gradient.clear();
+                    self.walk_back(work, tape, &mut Slope { events: &self.latents, accumulators });
+                    tape.drop_to(height);
+                    to_rows(&work.gradient, work.channels, work.lanes(), own);
+                    work.end_g_context(own_context);
+                });
             });
-        });
-        self.finish(values, sums, &mut gradients.values);
+        self.finish(values, accumulators, &mut gradients.values);
         (log_prob, gradients)
     }
 }
@@ -78,12 +79,12 @@ impl Visitor for Score {
 /// Carry the gradient back.
 struct Slope<'a> {
     events: &'a [[usize; 3]],
-    sums: &'a mut [f32],
+    accumulators: &'a mut [f32],
 }
 
 impl Visitor for Slope<'_> {
-    fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape) {
-        layer.backward(work, tape, &mut self.sums[sums.clone()]);
+    fn layer(&mut self, layer: &dyn Layer, accumulators: &Range<usize>, work: &mut Work, tape: &mut Tape) {
+        layer.backward(work, tape, &mut self.accumulators[accumulators.clone()]);
     }
 
     fn latents(&mut self, level: usize, _kept: usize, work: &mut Work, tape: &mut Tape) {

@@ -1,7 +1,7 @@
 //! Run a program over a batch: data to latents, latents to data.
 
+use crate::helpers::with_helpers;
 use crate::program::{Program, begin};
-use crate::team::with_team;
 use crate::walk::{Decode, Encode, finish_rows};
 use crate::work::{Tape, Work, to_planes, to_rows};
 use rayon::prelude::*;
@@ -16,8 +16,8 @@ pub struct Encoded {
     pub latents: Vec<Vec<f32>>,
     /// `log |det dz/dx|` per sample, nats.
     pub log_det: Vec<f32>,
-    /// The states after the marked steps.
-    pub marked: Vec<Vec<f32>>,
+    /// The states after the tapped steps.
+    pub tapped: Vec<Vec<f32>>,
 }
 
 /// The samples of a tile, and what it left behind.
@@ -34,16 +34,16 @@ pub(crate) struct Part<'a> {
     pub(crate) samples: Range<usize>,
     pub(crate) latents: Vec<&'a mut [f32]>,
     log_det: &'a mut [f32],
-    marked: Vec<&'a mut [f32]>,
+    tapped: Vec<&'a mut [f32]>,
 }
 
 impl Encoded {
-    pub(crate) fn new(program: &Program, batch: usize, marks: &[usize]) -> Self {
+    pub(crate) fn new(program: &Program, batch: usize, taps: &[usize]) -> Self {
         let zeros = |event: &[usize; 3]| vec![0.0; batch * event.iter().product::<usize>()];
         Self {
             latents: program.latents.iter().map(zeros).collect(),
             log_det: vec![0.0; batch],
-            marked: marks.iter().map(|mark| zeros(&program.steps[mark - 1])).collect(),
+            tapped: taps.iter().map(|tap| zeros(&program.steps[tap - 1])).collect(),
         }
     }
 
@@ -53,36 +53,36 @@ impl Encoded {
             .log_det
             .chunks_mut(tile.max(1))
             .zip(ranges)
-            .map(|(log_det, samples)| Part { samples, latents: Vec::new(), log_det, marked: Vec::new() })
+            .map(|(log_det, samples)| Part { samples, latents: Vec::new(), log_det, tapped: Vec::new() })
             .collect();
         for latents in &mut self.latents {
             let own = latents.len() / batch.max(1) * tile;
             parts.iter_mut().zip(latents.chunks_mut(own.max(1))).for_each(|(part, own)| part.latents.push(own));
         }
-        for marked in &mut self.marked {
-            let own = marked.len() / batch.max(1) * tile;
-            parts.iter_mut().zip(marked.chunks_mut(own.max(1))).for_each(|(part, own)| part.marked.push(own));
+        for tapped in &mut self.tapped {
+            let own = tapped.len() / batch.max(1) * tile;
+            parts.iter_mut().zip(tapped.chunks_mut(own.max(1))).for_each(|(part, own)| part.tapped.push(own));
         }
         parts
     }
 }
 
 impl Program {
-    /// Data to latents; `x` is `[batch, height, width, channels]`, `context` is `[batch, context]`, `marks` are steps counted from 1 in rising order.
+    /// Data to latents; `x` is `[batch, height, width, channels]`, `context` is `[batch, context]`, `taps` are steps counted from 1 in rising order.
     ///
     /// # Panics
     /// If a length does not fit, or the program was not loaded for this.
-    pub fn forward(&self, x: &[f32], context: &[f32], marks: &[usize]) -> Encoded {
-        self.encode(x, context, marks, None)
+    pub fn forward(&self, x: &[f32], context: &[f32], taps: &[usize]) -> Encoded {
+        self.encode(x, context, taps, None)
     }
 
     /// The same, to the last bit, with what [`Program::backward`] needs.
     ///
     /// # Panics
     /// As [`Program::forward`].
-    pub fn forward_keeping(&self, x: &[f32], context: &[f32], marks: &[usize]) -> (Encoded, Kept) {
+    pub fn forward_keeping(&self, x: &[f32], context: &[f32], taps: &[usize]) -> (Encoded, Kept) {
         let kept = Mutex::new(Vec::new());
-        let encoded = self.encode(x, context, marks, Some(&kept));
+        let encoded = self.encode(x, context, taps, Some(&kept));
         let mut tiles = kept.into_inner().unwrap_or_default();
         tiles.sort_by_key(|(samples, _): &(Range<usize>, Tape)| samples.start);
         (encoded, Kept { tiles })
@@ -95,18 +95,18 @@ impl Program {
         batch
     }
 
-    fn encode(&self, x: &[f32], context: &[f32], marks: &[usize], kept: Option<&Mutex<Vec<Taped>>>) -> Encoded {
+    fn encode(&self, x: &[f32], context: &[f32], taps: &[usize], kept: Option<&Mutex<Vec<Taped>>>) -> Encoded {
         let batch = self.batch(x, context);
         let tile = self.tile(batch, kept.is_some());
         let alone = batch <= tile;
-        let mut encoded = Encoded::new(self, batch, marks);
+        let mut encoded = Encoded::new(self, batch, taps);
         encoded.parts(batch, tile).into_par_iter().for_each(|mut part| {
             with_space(|work, spare| {
                 let mut own = if kept.is_some() { self.tapes.take() } else { Tape::default() };
                 let tape = if kept.is_some() { &mut own } else { spare };
                 self.start(work, x, context, &part.samples);
                 work.alone = alone;
-                self.with_team(alone, batch, || self.tile_forward(work, tape, marks, kept.is_some(), &mut part));
+                self.with_helpers(alone, batch, || self.tile_forward(work, tape, taps, kept.is_some(), &mut part));
                 if let Some(kept) = kept {
                     kept.lock().expect("no worker panics while it holds this").push((part.samples.clone(), own));
                 }
@@ -116,9 +116,9 @@ impl Program {
     }
 
     /// Run a tile; with the other threads at hand, if it is alone and long enough.
-    pub(crate) fn with_team<R: Send>(&self, alone: bool, samples: usize, run: impl FnOnce() -> R + Send) -> R {
-        let products = self.sums.saturating_mul(samples * self.event[0] * self.event[1]) / SHARE_OF_LEVELS;
-        if alone && products > LONG { with_team(run) } else { run() }
+    pub(crate) fn with_helpers<R: Send>(&self, alone: bool, samples: usize, run: impl FnOnce() -> R + Send) -> R {
+        let products = self.accumulators.saturating_mul(samples * self.event[0] * self.event[1]) / SHARE_OF_LEVELS;
+        if alone && products > LONG { with_helpers(run) } else { run() }
     }
 
     /// Bring some samples into planes.
@@ -137,11 +137,11 @@ impl Program {
         }
     }
 
-    fn tile_forward(&self, work: &mut Work, tape: &mut Tape, marks: &[usize], keeps: bool, part: &mut Part<'_>) {
-        let Part { latents, marked, log_det, .. } = part;
+    fn tile_forward(&self, work: &mut Work, tape: &mut Tape, taps: &[usize], keeps: bool, part: &mut Part<'_>) {
+        let Part { latents, tapped, log_det, .. } = part;
         let step = |number: usize, planes: &[f32], channels, lanes| {
-            if let Some(at) = marks.iter().position(|mark| *mark == number) {
-                to_rows(planes, channels, lanes, marked[at]);
+            if let Some(at) = taps.iter().position(|tap| *tap == number) {
+                to_rows(planes, channels, lanes, tapped[at]);
             }
         };
         let latents = |level: usize, planes: &[f32], channels, lanes| to_rows(planes, channels, lanes, latents[level]);
@@ -171,7 +171,7 @@ impl Program {
                 work.alone = batch <= tile;
                 let own = |level: usize| &latents[level][samples.start * sizes[level]..samples.end * sizes[level]];
                 let mut pass = Decode { events: &self.latents, latents: own };
-                self.with_team(work.alone, batch, || self.walk_back(work, tape, &mut pass));
+                self.with_helpers(work.alone, batch, || self.walk_back(work, tape, &mut pass));
                 finish_rows(work, x, log_det);
             });
         });
@@ -182,7 +182,7 @@ impl Program {
 /// Positions of the data for one position where most of the weights are, roughly.
 const SHARE_OF_LEVELS: usize = 16;
 
-/// Products of a tile from which a team is worth its call: some ten microseconds of each thread.
+/// Products of a tile from which helpers are worth their call: some ten microseconds of each thread.
 const LONG: usize = 1 << 22;
 
 thread_local! {

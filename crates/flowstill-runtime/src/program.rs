@@ -4,7 +4,7 @@ use crate::architecture::{Architecture, BijectorConfig, Stop};
 use crate::layers::{
     Affine, Autoregressive, Coupling, Elementwise, Inverted, Layer, Linear, Permute, Purpose, Split, Squeeze,
 };
-use crate::places::Places;
+use crate::offsets::Offsets;
 use crate::work::{Tape, Work};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -20,12 +20,12 @@ pub struct Program {
     pub(crate) latents: Vec<[usize; 3]>,
     /// The shape after each step.
     pub(crate) steps: Vec<[usize; 3]>,
-    /// Values of a worker's sums of gradients.
-    pub(crate) sums: usize,
+    /// Values of a worker's accumulators of gradients.
+    pub(crate) accumulators: usize,
     values: usize,
-    /// Tapes and sums that wait for their next use.
+    /// Tapes and accumulators that wait for their next use.
     pub(crate) tapes: Pool<Tape>,
-    pub(crate) spare_sums: Pool<Vec<f32>>,
+    pub(crate) spare_accumulators: Pool<Vec<f32>>,
 }
 
 /// Things that are lent again and again.
@@ -57,7 +57,7 @@ pub struct Refused {
 /// What comes next on the way from data to latents.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// A layer, and its part of the sums.
+    /// A layer, and its part of the accumulators.
     Layer(Box<dyn Layer>, Range<usize>),
     /// The end of a step, counted from 1 over all levels.
     Step(usize),
@@ -71,12 +71,12 @@ pub(crate) enum Stage {
 }
 
 impl Program {
-    /// Compile; `places` are those of the tensors under their names in a flow file.
+    /// Compile; `offsets` are those of the tensors under their names in a flow file.
     ///
     /// # Errors
     /// [`Refused`] names the first layer that is without one of its tensors, or does not fit what comes before it.
-    pub fn new(architecture: &Architecture, places: &Places) -> Result<Self, Refused> {
-        let mut maker = Maker { places, context: architecture.context, stages: Vec::new(), sums: 0 };
+    pub fn new(architecture: &Architecture, offsets: &Offsets) -> Result<Self, Refused> {
+        let mut maker = Maker { offsets, context: architecture.context, stages: Vec::new(), accumulators: 0 };
         let (mut latents, mut steps) = (Vec::new(), Vec::new());
         let mut refused = None;
         let walked = architecture.walk(|stop| {
@@ -90,7 +90,7 @@ impl Program {
                 Stop::Latents { level, split, event } => {
                     if let Some(config) = split {
                         let layer = format!("levels.{level}.split");
-                        match Split::new(&layer, config, places) {
+                        match Split::new(&layer, config, offsets) {
                             Some(split) => maker.push(Box::new(split)),
                             None => refused = refused.take().or(Some(Refused { layer, kind: "split".into() })),
                         }
@@ -113,17 +113,17 @@ impl Program {
             stages: maker.stages,
             latents,
             steps,
-            sums: maker.sums,
-            values: places.len(),
+            accumulators: maker.accumulators,
+            values: offsets.len(),
             tapes: Pool::default(),
-            spare_sums: Pool::default(),
+            spare_accumulators: Pool::default(),
         })
     }
 
-    /// Take the weights from the vector that the places describe.
+    /// Take the weights from the vector that the offsets describe.
     ///
     /// # Panics
-    /// If the vector has another length than the places.
+    /// If the vector has another length than the offsets.
     pub fn load(&mut self, values: &[f32], purpose: Purpose) {
         assert_eq!(values.len(), self.values, "values of the program");
         self.stages.par_iter_mut().for_each(|stage| {
@@ -212,62 +212,62 @@ const MOST: f64 = 256.0;
 const TAPE: f64 = 48.0 * 1024.0 * 1024.0;
 
 struct Maker<'a> {
-    places: &'a Places,
+    offsets: &'a Offsets,
     context: usize,
     stages: Vec<Stage>,
-    sums: usize,
+    accumulators: usize,
 }
 
 impl Maker<'_> {
     fn push(&mut self, layer: Box<dyn Layer>) {
-        let end = self.sums + layer.sums();
-        self.stages.push(Stage::Layer(layer, self.sums..end));
-        self.sums = end;
+        let end = self.accumulators + layer.accumulators();
+        self.stages.push(Stage::Layer(layer, self.accumulators..end));
+        self.accumulators = end;
     }
 
-    /// Add a layer, or all that it is made of, `turned` round or as it is; the shape that it makes of `event`.
+    /// Add a layer, or all that it is made of, `inverted` or as it is; the shape that it makes of `event`.
     fn add(
         &mut self,
         path: &str,
         config: &BijectorConfig,
-        turned: bool,
+        inverted: bool,
         event: [usize; 3],
     ) -> Result<[usize; 3], Refused> {
         match config {
             BijectorConfig::Chain { steps } => {
                 let step = |index: usize| (format!("{path}.steps.{index}"), &steps[index]);
                 let order: Box<dyn Iterator<Item = usize>> =
-                    if turned { Box::new((0..steps.len()).rev()) } else { Box::new(0..steps.len()) };
-                order.map(step).try_fold(event, |event, (path, step)| self.add(&path, step, turned, event))
+                    if inverted { Box::new((0..steps.len()).rev()) } else { Box::new(0..steps.len()) };
+                order.map(step).try_fold(event, |event, (path, step)| self.add(&path, step, inverted, event))
             }
-            BijectorConfig::Inverted { inner } => self.add(&format!("{path}.inner"), inner, !turned, event),
+            BijectorConfig::Inverted { inner } => self.add(&format!("{path}.inner"), inner, !inverted, event),
             one => {
                 let refused = || Refused { layer: path.into(), kind: one.name().into() };
-                let after = match turned {
+                let after = match inverted {
                     true => one.input_event(event, self.context),
                     false => one.output_event(event, self.context),
                 };
                 let after = after.map_err(|_| refused())?;
                 let layer = self.layer(path, one, event[2]).ok_or_else(refused)?;
-                self.push(if turned { Box::new(Inverted::new(layer, after[2])) } else { layer });
+                self.push(if inverted { Box::new(Inverted::new(layer, after[2])) } else { layer });
                 Ok(after)
             }
         }
     }
 
     fn layer(&self, path: &str, config: &BijectorConfig, channels: usize) -> Option<Box<dyn Layer>> {
-        let places = self.places;
+        let offsets = self.offsets;
         Some(match config {
             BijectorConfig::ActNorm { channels } | BijectorConfig::Affine { channels } => {
-                Box::new(Affine::new(path, *channels, places)?)
+                Box::new(Affine::new(path, *channels, offsets)?)
             }
-            BijectorConfig::BatchNorm { channels } => Box::new(Affine::normalised(path, *channels, places)?),
-            BijectorConfig::Linear { channels } => Box::new(Linear::whole(path, *channels, places)?),
-            BijectorConfig::LuLinear { channels } => Box::new(Linear::factors(path, *channels, places)?),
+            BijectorConfig::BatchNorm { channels } => Box::new(Affine::normalised(path, *channels, offsets)?),
+            BijectorConfig::Linear { channels } => Box::new(Linear::whole(path, *channels, offsets)?),
+            BijectorConfig::LuLinear { channels } => Box::new(Linear::factors(path, *channels, offsets)?),
             BijectorConfig::Permute { indices } => Box::new(Permute::new(indices)?),
             BijectorConfig::Elementwise { map } => Box::new(Elementwise::new(*map, channels)),
-            BijectorConfig::Coupling(config) => Box::new(Coupling::new(path, config, places)?),
-            BijectorConfig::MaskedAutoregressive(config) => Box::new(Autoregressive::new(path, config, places)?),
+            BijectorConfig::Coupling(config) => Box::new(Coupling::new(path, config, offsets)?),
+            BijectorConfig::MaskedAutoregressive(config) => Box::new(Autoregressive::new(path, config, offsets)?),
             BijectorConfig::Squeeze => Box::new(Squeeze),
             // Taken apart before.
             BijectorConfig::Inverted { .. } | BijectorConfig::Chain { .. } => return None,

@@ -37,7 +37,7 @@ impl Engine for Program {
             work.alone = alone;
             let mut pass =
                 Encode { keeps: false, step: |_, _: &[f32], _, _| {}, latents: self.level_by_level(latents) };
-            self.with_team(alone, samples.len(), || self.walk_forward(work, tape, &mut pass));
+            self.with_helpers(alone, samples.len(), || self.walk_forward(work, tape, &mut pass));
             log_det.iter_mut().zip(&work.log_det).for_each(|(to, from)| *to = *from as f32);
         });
         Ok(())
@@ -56,7 +56,7 @@ impl Engine for Program {
             self.begin_back(work, context, &(0..samples));
             work.alone = alone;
             let mut pass = Decode { events: &self.latents, latents };
-            self.with_team(alone, samples, || self.walk_back(work, tape, &mut pass));
+            self.with_helpers(alone, samples, || self.walk_back(work, tape, &mut pass));
             crate::walk::finish_rows(work, x, log_det);
         });
         Ok(())
@@ -116,7 +116,7 @@ impl Engine for Program {
                 rest = tail;
                 own
             });
-            self.walk_forward(work, tape, &mut ThroughInverse { latents: parts.collect(), sums: &mut [] });
+            self.walk_forward(work, tape, &mut ThroughInverse { latents: parts.collect(), accumulators: &mut [] });
             tape.drop_to(height);
             work.end_g_context(g_context);
         });

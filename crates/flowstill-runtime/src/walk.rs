@@ -7,8 +7,8 @@ use std::ops::Range;
 
 /// What is done where a tile comes by.
 pub(crate) trait Visitor {
-    /// At a layer, whose part of the sums of gradients is `sums`.
-    fn layer(&mut self, layer: &dyn Layer, sums: &Range<usize>, work: &mut Work, tape: &mut Tape);
+    /// At a layer, whose part of the accumulators of gradients is `accumulators`.
+    fn layer(&mut self, layer: &dyn Layer, accumulators: &Range<usize>, work: &mut Work, tape: &mut Tape);
 
     /// At the end of a step, counted from 1 over all levels.
     fn step(&mut self, _number: usize, _work: &mut Work) {}
@@ -23,7 +23,7 @@ impl Program {
     pub(crate) fn walk_forward(&self, work: &mut Work, tape: &mut Tape, visitor: &mut impl Visitor) {
         for stage in &self.stages {
             match stage {
-                Stage::Layer(layer, sums) => visitor.layer(layer.as_ref(), sums, work, tape),
+                Stage::Layer(layer, accumulators) => visitor.layer(layer.as_ref(), accumulators, work, tape),
                 Stage::Step(number) => visitor.step(*number, work),
                 Stage::Leave { kept, level } => {
                     visitor.latents(*level, *kept, work, tape);
@@ -40,7 +40,7 @@ impl Program {
         visitor.latents(self.latents.len() - 1, 0, work, tape);
         for stage in self.stages.iter().rev() {
             match stage {
-                Stage::Layer(layer, sums) => visitor.layer(layer.as_ref(), sums, work, tape),
+                Stage::Layer(layer, accumulators) => visitor.layer(layer.as_ref(), accumulators, work, tape),
                 Stage::Step(number) => visitor.step(*number, work),
                 Stage::Leave { kept, level } => {
                     visitor.latents(*level, *kept, work, tape);

@@ -1,4 +1,4 @@
-//! Hold compiled programs to the composition of bijectors: the same values, marks and gradients, in every memory mode.
+//! Hold compiled programs to the composition of bijectors: the same values, taps and gradients, in every memory mode.
 
 mod families;
 
@@ -9,7 +9,7 @@ use flowstill::{Parameters, random, to_f64};
 
 type Named = Vec<(String, Vec<f64>)>;
 
-/// Latents, log-det, all marks, and the gradients of a loss that all of them have a part in.
+/// Latents, log-det, all taps, and the gradients of a loss that all of them have a part in.
 fn everything(flow: &Flow, rows: usize, of_x: bool, of_weights: bool) -> Named {
     let (x, context) = batch(flow, rows, 3);
     let flow = if of_weights { flow.clone().tracked() } else { flow.clone() };

@@ -62,7 +62,7 @@ pub struct Planes<'a> {
     /// `dz/draw`, `[features][params]`.
     pub steepness: &'a [f32],
     /// Of every nonlinearity, in order: what it made; of silu what it was given.
-    pub bent: &'a [&'a [f32]],
+    pub activated: &'a [&'a [f32]],
     /// First the gradient of every feature but for what the net sends, then `y`, `[features]`.
     pub y: &'a mut [f32],
     /// First `b`, then the gradient of the raw values, `[features][params]`.
@@ -148,9 +148,9 @@ impl Adjoint {
         assert_eq!(planes.hidden.len(), self.hidden() * lanes, "planes of the hidden units");
         let layers = self.starts.len() - 1;
         let bends = if self.residual { layers.saturating_sub(1) } else { layers };
-        assert_eq!(planes.bent.len(), bends, "nonlinearities");
-        for (bent, ends) in planes.bent.iter().zip(self.starts.windows(2)) {
-            assert_eq!(bent.len(), (ends[1] - ends[0]) * lanes, "planes of a nonlinearity");
+        assert_eq!(planes.activated.len(), bends, "nonlinearities");
+        for (activated, ends) in planes.activated.iter().zip(self.starts.windows(2)) {
+            assert_eq!(activated.len(), (ends[1] - ends[0]) * lanes, "planes of a nonlinearity");
         }
         Arch::new().dispatch(Way { adjoint: self, planes });
     }
@@ -228,7 +228,7 @@ impl Way<'_> {
     #[inline(always)]
     fn units<S: Simd>(&mut self, simd: S, run: &Run, layer: usize, degree: usize) {
         let (lanes, starts) = (self.planes.lanes, &self.adjoint.starts);
-        let Planes { raw, hidden, bent, .. } = &mut self.planes;
+        let Planes { raw, hidden, activated, .. } = &mut self.planes;
         let part = &run.hidden[layer];
         let (begin, seen, block) = &part.within[degree];
         let (before, all_behind) = hidden.split_at_mut(starts[layer + 1] * lanes);
@@ -242,11 +242,11 @@ impl Way<'_> {
             // As in Neural Spline Flows, nothing bends between the last block and the last layer.
             return;
         }
-        let bent = &bent[layer][span.clone()];
+        let activated = &activated[layer][span.clone()];
         match self.adjoint.activation {
-            Activation::Relu => activations::relu_back(own, bent),
-            Activation::Tanh => activations::tanh_back(own, bent),
-            Activation::Silu => activations::silu_back(own, bent),
+            Activation::Relu => activations::relu_back(own, activated),
+            Activation::Tanh => activations::tanh_back(own, activated),
+            Activation::Silu => activations::silu_back(own, activated),
         }
         if self.adjoint.residual && layer.is_multiple_of(2) {
             // The stream goes on beside the block.

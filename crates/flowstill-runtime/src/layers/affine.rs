@@ -1,7 +1,7 @@
 //! Scale and shift every plane: activation normalisation, the affine layer, and batch normalisation by stored statistics.
 
 use super::{Layer, Purpose};
-use crate::places::{Places, Slots, hull};
+use crate::offsets::{Offsets, Slots, hull};
 use crate::work::{Tape, Work};
 use flowstill_kernels::elementwise::{sum_and_dot, widest};
 use std::ops::Range;
@@ -27,14 +27,14 @@ enum Form {
 }
 
 impl Affine {
-    pub(crate) fn new(path: &str, channels: usize, places: &Places) -> Option<Self> {
-        let find = |name: &str| places.find(&format!("{path}.{name}"), channels);
+    pub(crate) fn new(path: &str, channels: usize, offsets: &Offsets) -> Option<Self> {
+        let find = |name: &str| offsets.find(&format!("{path}.{name}"), channels);
         Some(Self::of(channels, Form::Plain { shift: find("shift")?, log_scale: find("log_scale")? }))
     }
 
     /// Batch normalisation.
-    pub(crate) fn normalised(path: &str, channels: usize, places: &Places) -> Option<Self> {
-        let find = |name: &str| places.find(&format!("{path}.{name}"), channels);
+    pub(crate) fn normalised(path: &str, channels: usize, offsets: &Offsets) -> Option<Self> {
+        let find = |name: &str| offsets.find(&format!("{path}.{name}"), channels);
         let [mean, variance] = [find("mean")?, find("variance")?];
         let [log_gamma, beta] = [find("log_gamma")?, find("beta")?];
         Some(Self::of(channels, Form::Normalised { mean, variance, log_gamma, beta }))
@@ -109,39 +109,39 @@ impl Layer for Affine {
         work.add_constant_log_det(self.log_det * work.positions() as f64);
     }
 
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes));
         for (channel, (gradient, scaled)) in planes.enumerate() {
             let scale = self.scale[channel];
-            if !sums.is_empty() {
+            if !accumulators.is_empty() {
                 let [g, gz] = sum_and_dot(gradient, scaled);
-                sums[channel] += g * self.slope(channel);
-                sums[self.channels + channel] += gz + of_log_det;
+                accumulators[channel] += g * self.slope(channel);
+                accumulators[self.channels + channel] += gz + of_log_det;
             }
             widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= scale));
         }
     }
 
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let lanes = work.lanes();
         let of_log_det = work.sum_g_log_det() * work.positions() as f32;
         let kept = tape.pop(self.channels * lanes);
         let planes = work.gradient.chunks_exact_mut(lanes).zip(kept.chunks_exact(lanes));
         for (channel, (gradient, scaled)) in planes.enumerate() {
             let back = self.scale[channel].recip();
-            if !sums.is_empty() {
+            if !accumulators.is_empty() {
                 let [g, gz] = sum_and_dot(gradient, scaled);
-                sums[channel] -= g * back * self.slope(channel);
-                sums[self.channels + channel] += of_log_det - gz * back;
+                accumulators[channel] -= g * back * self.slope(channel);
+                accumulators[self.channels + channel] += of_log_det - gz * back;
             }
             widest(|| gradient.iter_mut().for_each(|gradient| *gradient *= back));
         }
     }
 
-    fn sums(&self) -> usize {
+    fn accumulators(&self) -> usize {
         2 * self.channels
     }
 
@@ -149,9 +149,9 @@ impl Layer for Affine {
         hull(self.learned().map(|at| at..at + self.channels))
     }
 
-    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
-        for (at, sums) in self.learned().into_iter().zip(sums.chunks_exact(self.channels)) {
-            add(gradient.at(at, self.channels), sums);
+    fn finish(&self, _values: &[f32], accumulators: &[f32], gradient: &mut Slots<'_>) {
+        for (at, accumulators) in self.learned().into_iter().zip(accumulators.chunks_exact(self.channels)) {
+            add(gradient.at(at, self.channels), accumulators);
         }
     }
 

@@ -6,7 +6,7 @@ use super::univariate::columns;
 use super::{Layer, Purpose};
 use crate::architecture::{Activation, MaskedAutoregressiveConfig as Config};
 use crate::masks::hidden_degrees;
-use crate::places::{Places, Slots};
+use crate::offsets::{Offsets, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::made::{self, Planes};
 use flowstill_kernels::planes::map::widest;
@@ -40,14 +40,14 @@ struct Source {
 }
 
 impl Autoregressive {
-    pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
+    pub(crate) fn new(path: &str, config: &Config, offsets: &Offsets) -> Option<Self> {
         let (channels, context, map) = (config.channels, config.context, config.transform.kernel());
         let made = &config.made;
         let outputs = channels * map.params();
         let first_width = made.hidden.first().copied().unwrap_or(outputs);
         let context_at = match context {
             0 => 0,
-            _ => places.find(&format!("{path}.net.context"), context * first_width)?,
+            _ => offsets.find(&format!("{path}.net.context"), context * first_width)?,
         };
         // Degrees of the inputs of each layer, counted from 1; conditioning values come first and are seen by all.
         let mut before: Vec<usize> = (1..=channels).collect();
@@ -55,8 +55,8 @@ impl Autoregressive {
         for index in 0..=made.hidden.len() {
             let last = index == made.hidden.len();
             let width = if last { outputs } else { made.hidden[index] };
-            let weight_at = places.find(&format!("{path}.net.layers.{index}.weight"), before.len() * width)?;
-            let bias_at = places.find(&format!("{path}.net.layers.{index}.bias"), width)?;
+            let weight_at = offsets.find(&format!("{path}.net.layers.{index}.weight"), before.len() * width)?;
+            let bias_at = offsets.find(&format!("{path}.net.layers.{index}.bias"), width)?;
             let order = if last { columns(map, channels) } else { (0..width).collect() };
             let degrees = match last {
                 false => hidden_degrees(width, channels, context > 0),
@@ -181,7 +181,7 @@ impl Layer for Autoregressive {
         work.give(shift);
     }
 
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let lanes = work.lanes();
         let block = tape.pop(self.block(lanes));
         let mut g_slopes = work.take(lanes);
@@ -189,14 +189,14 @@ impl Layer for Autoregressive {
         let mut g_raw = work.take(self.net.outputs() * lanes);
         let mut g_x = work.take(self.channels * lanes);
         self.pull(block, lanes, &work.gradient, &g_slopes, &mut g_x, &mut g_raw);
-        self.net.backward(work, block, lanes, &g_raw, &mut g_x, sums);
+        self.net.backward(work, block, lanes, &g_raw, &mut g_x, accumulators);
         std::mem::swap(&mut work.gradient, &mut g_x);
         work.give(g_x);
         work.give(g_raw);
         work.give(g_slopes);
     }
 
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let (lanes, size) = (work.lanes(), self.channels * work.lanes());
         let Some(adjoint) = &self.adjoint else { return work.gradient.fill(f32::NAN) };
         let block = tape.pop(self.block(lanes));
@@ -216,33 +216,33 @@ impl Layer for Autoregressive {
         flowstill_kernels::elementwise::add(&mut y, &work.gradient);
         // The units' gradients, of the log-determinant less those of y, are what the weights' are made of.
         let (kept, _) = self.net.kept(block, lanes);
-        let bent: Vec<&[f32]> = kept.iter().map(|bent| bent.of_slope(self.net.bend())).collect();
+        let activated: Vec<&[f32]> = kept.iter().map(|activated| activated.of_slope(self.net.activate())).collect();
         adjoint.run(Planes {
             lanes,
             slope: &slope,
             steepness: &steepness,
-            bent: &bent,
+            activated: &activated,
             y: &mut y,
             raw: &mut g_raw,
             hidden: &mut hidden,
         });
-        self.net.add_up(work, block, lanes, [&hidden, &g_raw], sums);
+        self.net.add_up(work, block, lanes, [&hidden, &g_raw], accumulators);
         std::mem::swap(&mut work.gradient, &mut y);
         for values in [g_raw, steepness, y, slope, hidden, zeros, g_slopes] {
             work.give(values);
         }
     }
 
-    fn sums(&self) -> usize {
-        self.net.sums()
+    fn accumulators(&self) -> usize {
+        self.net.accumulators()
     }
 
     fn home(&self) -> Range<usize> {
         self.net.home()
     }
 
-    fn finish(&self, _values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
-        self.net.finish(sums, gradient);
+    fn finish(&self, _values: &[f32], accumulators: &[f32], gradient: &mut Slots<'_>) {
+        self.net.finish(accumulators, gradient);
     }
 
     fn planes(&self) -> usize {

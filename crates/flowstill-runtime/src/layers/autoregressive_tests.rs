@@ -6,7 +6,7 @@ use crate::random::{normals, stream};
 use flowstill_kernels::elementwise::add;
 
 /// The plain twin of [`Layer::backward_inverse`]: solves `J^T y = r` by as many passes as there are features, and pulls `-y` back once more.
-fn backward_inverse(layer: &Autoregressive, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+fn backward_inverse(layer: &Autoregressive, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
     let (lanes, size) = (work.lanes(), layer.channels * work.lanes());
     let block = tape.pop(layer.block(lanes));
     let mut g_raw = vec![0.0; layer.net.outputs() * lanes];
@@ -32,7 +32,7 @@ fn backward_inverse(layer: &Autoregressive, work: &mut Work, tape: &mut Tape, su
     layer.pull(block, lanes, &negative, &g_slopes, &mut direct, &mut g_raw);
     // Those passes asked for no gradient of the context.
     work.g_context.fill(0.0);
-    layer.net.backward(work, block, lanes, &g_raw, &mut direct, sums);
+    layer.net.backward(work, block, lanes, &g_raw, &mut direct, accumulators);
     work.gradient.copy_from_slice(&solved);
 }
 
@@ -72,10 +72,10 @@ fn the_way_back_through_the_inverse_equals_the_plain_one() {
                     names.push((format!("a.net.layers.{layer}.bias"), pair[1]));
                 }
                 names.push(("a.net.context".into(), context * widths[1]));
-                let places = Places::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
+                let offsets = Offsets::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
                 let what = format!("{config:?}");
-                let mut layer = Autoregressive::new("a", &config, &places).expect(&what);
-                let values: Vec<f32> = normals(places.len(), &mut rng).iter().map(|v| 0.2 * v).collect();
+                let mut layer = Autoregressive::new("a", &config, &offsets).expect(&what);
+                let values: Vec<f32> = normals(offsets.len(), &mut rng).iter().map(|v| 0.2 * v).collect();
                 layer.load(&values, Purpose { forward: true, backward: true, inverse: true });
                 let samples = 37;
                 let mut work = Work::default();
@@ -94,15 +94,15 @@ fn the_way_back_through_the_inverse_equals_the_plain_one() {
                     work.state.copy_from_slice(&x);
                     work.gradient = gradient.clone();
                     work.g_context = vec![0.0; context * samples];
-                    let mut sums = vec![0.0; layer.sums()];
+                    let mut accumulators = vec![0.0; layer.accumulators()];
                     layer.forward(&mut work, &mut tape);
                     match fast {
-                        true => layer.backward_inverse(&mut work, &mut tape, &mut sums),
-                        false => backward_inverse(&layer, &mut work, &mut tape, &mut sums),
+                        true => layer.backward_inverse(&mut work, &mut tape, &mut accumulators),
+                        false => backward_inverse(&layer, &mut work, &mut tape, &mut accumulators),
                     }
                     assert_eq!(tape.height(), 0);
                     let mut of_values = vec![0.0; values.len()];
-                    layer.finish(&values, &sums, &mut Slots::new(&mut of_values, 0));
+                    layer.finish(&values, &accumulators, &mut Slots::new(&mut of_values, 0));
                     [work.gradient.clone(), of_values, work.g_context.clone()]
                 });
                 for (ours, plain) in ours.iter().zip(&plain) {

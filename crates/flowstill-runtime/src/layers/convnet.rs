@@ -1,11 +1,11 @@
 //! Run the network of a Glow coupling, 3x3 - 1x1 - 3x3, or a single 3x3 convolution, over planes.
 
 use super::Purpose;
+use super::activate::Activate;
 use super::affine::add;
-use super::bend::Bend;
 use super::dense::{Dense, add_plane_sums};
 use crate::architecture::Activation;
-use crate::places::{Places, Slots, hull};
+use crate::offsets::{Offsets, Slots, hull};
 use crate::work::{LANES, Work};
 use flowstill_kernels::dense::End;
 use flowstill_kernels::windows::{WINDOW, gather, scatter};
@@ -20,7 +20,7 @@ pub(super) struct ConvNet {
     inputs: usize,
     outputs: usize,
     hidden: Vec<Scaled>,
-    bend: Bend,
+    activate: Activate,
     last: Scaled,
 }
 
@@ -48,7 +48,7 @@ impl Scaled {
         order: Vec<usize>,
         outputs: usize,
         rate: f32,
-        places: &Places,
+        offsets: &Offsets,
     ) -> Option<Self> {
         let [windows_in, windows_out] = windows;
         let (rows, columns) = (windows_in * inputs, windows_out * outputs);
@@ -56,10 +56,10 @@ impl Scaled {
         Some(Self {
             // As if the weights stood alone, and a bias behind them for every column, so that one table of columns serves both.
             dense: Dense::new((0..rows).map(|row| row * columns).collect(), order, weights, None, 0),
-            weight_at: places.find(&format!("{path}.weight"), weights)?,
+            weight_at: offsets.find(&format!("{path}.weight"), weights)?,
             weights,
-            bias_at: places.find(&format!("{path}.{bias}"), outputs)?,
-            log_scale_at: places.find(&format!("{path}.log_scale"), outputs)?,
+            bias_at: offsets.find(&format!("{path}.{bias}"), outputs)?,
+            log_scale_at: offsets.find(&format!("{path}.log_scale"), outputs)?,
             outputs,
             rate,
             scales: vec![1.0; columns],
@@ -92,11 +92,11 @@ impl Scaled {
     }
 
     /// From gradients of the scaled weights to those of the stored ones; biases of all columns of an output add up.
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
+    fn finish(&self, values: &[f32], accumulators: &[f32], gradient: &mut Slots<'_>) {
         let n = self.outputs;
         // Before the scale, all columns of every input.
         let mut folded = vec![0.0; self.weights + self.dense.outputs()];
-        self.dense.finish(sums, &mut Slots::new(&mut folded, 0));
+        self.dense.finish(accumulators, &mut Slots::new(&mut folded, 0));
         let mut of_scale = vec![0.0; n];
         for (row, own) in folded.chunks_exact(n).enumerate() {
             let at = if row * n < self.weights { self.weight_at + row * n } else { self.bias_at };
@@ -135,14 +135,14 @@ impl ConvNet {
         inputs: usize,
         hidden: Option<(usize, Activation)>,
         columns: Vec<usize>,
-        places: &Places,
+        offsets: &Offsets,
     ) -> Option<Self> {
         let outputs = columns.len();
         let mut layers = Vec::new();
         if let Some((hidden, _)) = hidden {
             let layer = |index: usize, inputs: usize, window: usize| {
                 let path = format!("{path}.hidden.{index}");
-                Scaled::new([&path, "shift"], inputs, [window, 1], (0..hidden).collect(), hidden, 1.0, places)
+                Scaled::new([&path, "shift"], inputs, [window, 1], (0..hidden).collect(), hidden, 1.0, offsets)
             };
             layers = vec![layer(0, inputs, WINDOW)?, layer(1, hidden, 1)?];
         }
@@ -150,10 +150,11 @@ impl ConvNet {
         let order = (0..WINDOW).flat_map(|window| columns.iter().map(move |column| window * outputs + column));
         let order = order.collect();
         let inner = hidden.map_or(inputs, |(hidden, _)| hidden);
-        let bend = Bend(hidden.map_or(Activation::Relu, |(_, activation)| activation));
-        let mut last = Scaled::new([&format!("{path}.last"), "bias"], inner, [1, WINDOW], order, outputs, 3.0, places)?;
+        let activate = Activate(hidden.map_or(Activation::Relu, |(_, activation)| activation));
+        let mut last =
+            Scaled::new([&format!("{path}.last"), "bias"], inner, [1, WINDOW], order, outputs, 3.0, offsets)?;
         last.outputs = outputs;
-        Some(Self { inputs, outputs, hidden: layers, bend, last })
+        Some(Self { inputs, outputs, hidden: layers, activate, last })
     }
 
     pub(super) fn planes(&self) -> usize {
@@ -162,7 +163,7 @@ impl ConvNet {
 
     /// Planes of what the nonlinearities keep.
     fn kept(&self) -> usize {
-        self.hidden.iter().map(|layer| layer.outputs * self.bend.keeps()).sum()
+        self.hidden.iter().map(|layer| layer.outputs * self.activate.keeps()).sum()
     }
 
     pub(super) fn load(&mut self, values: &[f32], purpose: Purpose) {
@@ -212,8 +213,8 @@ impl ConvNet {
                     let patches = &mut wide[..WINDOW * self.inputs * n];
                     gather(&input[band.first..], lanes, shape, n, patches);
                     let room = self.kept_of(&band, hidden);
-                    let (h1, room) = self.bend.layer(&first.dense, patches, n, room, work.alone);
-                    let (h2, _) = self.bend.layer(&second.dense, h1, n, room, work.alone);
+                    let (h1, room) = self.activate.layer(&first.dense, patches, n, room, work.alone);
+                    let (h2, _) = self.activate.layer(&second.dense, h1, n, room, work.alone);
                     self.last.dense.forward_plain(h2, n, &mut wide[..WINDOW * self.outputs * n], work.alone);
                 }
                 _ => {
@@ -233,8 +234,8 @@ impl ConvNet {
         &mut hidden[self.kept() * band.first..][..self.kept() * band.lanes]
     }
 
-    pub(super) fn sums(&self) -> usize {
-        self.hidden.iter().map(|layer| layer.dense.sums()).sum::<usize>() + self.last.dense.sums()
+    pub(super) fn accumulators(&self) -> usize {
+        self.hidden.iter().map(|layer| layer.dense.accumulators()).sum::<usize>() + self.last.dense.accumulators()
     }
 
     /// From the gradient of the raw planes to that of the input, added to `to`.
@@ -244,7 +245,7 @@ impl ConvNet {
         block: &mut [f32],
         g_raw: &[f32],
         to: &mut [f32],
-        mut sums: &mut [f32],
+        mut accumulators: &mut [f32],
     ) {
         let lanes = work.lanes();
         let (input, rest) = block.split_at_mut(self.inputs * lanes);
@@ -252,12 +253,12 @@ impl ConvNet {
         let each = self.band(work);
         let widest = self.bands(work, each).map(|band| band.lanes).max().unwrap_or(0);
         let mut wide = work.take(WINDOW * self.inputs.max(self.outputs) * widest);
-        let wanted = !sums.is_empty();
-        let last_sums = self.last.dense.split_off(&mut sums);
+        let wanted = !accumulators.is_empty();
+        let last_accumulators = self.last.dense.split_off(&mut accumulators);
         if wanted {
             // The bias is added once to a raw plane: its gradient stands at the first window's columns.
-            let biases = last_sums.len() - self.last.dense.outputs();
-            add_plane_sums(g_raw, lanes, &mut last_sums[biases..][..self.outputs]);
+            let biases = last_accumulators.len() - self.last.dense.outputs();
+            add_plane_sums(g_raw, lanes, &mut last_accumulators[biases..][..self.outputs]);
         }
         for band in self.bands(work, each) {
             let shape = [band.samples, work.height, work.width];
@@ -267,22 +268,22 @@ impl ConvNet {
             match self.hidden.as_slice() {
                 [first, second] => {
                     let [one, two] = [first, second].map(|layer| layer.outputs * n);
-                    let (h1, h2) = self.kept_of(&band, hidden).split_at_mut(self.bend.keeps() * one);
-                    let (h1, _) = self.bend.kept_first(h1, one);
+                    let (h1, h2) = self.kept_of(&band, hidden).split_at_mut(self.activate.keeps() * one);
+                    let (h1, _) = self.activate.kept_first(h1, one);
                     let mut g2 = work.take(two);
-                    let (bent, _) = self.bend.kept_first(h2, two);
-                    self.last.dense.add_up_weights(g_wide, bent.after, n, last_sums);
-                    self.bend.backward(&self.last.dense, g_wide, n, &bent, &mut g2);
-                    let mut first_sums = &mut *sums;
-                    let second_sums = second.dense.split_off(&mut first_sums);
-                    second.dense.add_up(&g2, h1.after, n, second_sums);
+                    let (activated, _) = self.activate.kept_first(h2, two);
+                    self.last.dense.add_up_weights(g_wide, activated.after, n, last_accumulators);
+                    self.activate.backward(&self.last.dense, g_wide, n, &activated, &mut g2);
+                    let mut first_accumulators = &mut *accumulators;
+                    let second_accumulators = second.dense.split_off(&mut first_accumulators);
+                    second.dense.add_up(&g2, h1.after, n, second_accumulators);
                     // What was kept of the second layer is needed no more: its room takes the gradient of the first.
                     let g1 = &mut h2[..one];
-                    self.bend.backward(&second.dense, &g2, n, &h1, g1);
+                    self.activate.backward(&second.dense, &g2, n, &h1, g1);
                     let patches = &mut wide[..WINDOW * self.inputs * n];
                     if wanted {
                         gather(&input[band.first..], lanes, shape, n, patches);
-                        first.dense.add_up(g1, patches, n, first_sums);
+                        first.dense.add_up(g1, patches, n, first_accumulators);
                     }
                     first.dense.backward(g1, n, false, End::Plain, patches);
                     scatter(patches, lanes, shape, n, &mut to[band.first..]);
@@ -293,7 +294,7 @@ impl ConvNet {
                     if wanted {
                         compress(input, lanes, &band, &mut compact);
                     }
-                    self.last.dense.add_up_weights(g_wide, &compact, n, last_sums);
+                    self.last.dense.add_up_weights(g_wide, &compact, n, last_accumulators);
                     self.last.dense.backward(g_wide, n, false, End::Plain, &mut compact);
                     for (plane, own) in compact.chunks_exact(n).enumerate() {
                         add(&mut to[plane * lanes + band.first..][..n], own);
@@ -309,11 +310,11 @@ impl ConvNet {
         hull(self.hidden.iter().chain([&self.last]).map(Scaled::home))
     }
 
-    pub(super) fn finish(&self, values: &[f32], mut sums: &[f32], gradient: &mut Slots<'_>) {
+    pub(super) fn finish(&self, values: &[f32], mut accumulators: &[f32], gradient: &mut Slots<'_>) {
         for layer in self.hidden.iter().chain([&self.last]) {
-            let (own, rest) = sums.split_at(layer.dense.sums());
+            let (own, rest) = accumulators.split_at(layer.dense.accumulators());
             layer.finish(values, own, gradient);
-            sums = rest;
+            accumulators = rest;
         }
     }
 }

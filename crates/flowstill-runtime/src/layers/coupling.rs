@@ -7,7 +7,7 @@ use super::net::Net;
 use super::univariate::columns;
 use super::{Layer, Purpose};
 use crate::architecture::{Activation, ConditionerConfig, CouplingConfig as Config, Mask};
-use crate::places::{Places, Slots};
+use crate::offsets::{Offsets, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::planes::map::widest;
 use flowstill_kernels::univariate::Map;
@@ -31,7 +31,7 @@ enum Conditions {
 }
 
 impl Coupling {
-    pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
+    pub(crate) fn new(path: &str, config: &Config, offsets: &Offsets) -> Option<Self> {
         let board = match config.mask {
             Mask::CheckerboardEven => Some(Board(0)),
             Mask::CheckerboardOdd => Some(Board(1)),
@@ -47,8 +47,8 @@ impl Coupling {
             let mut before = inputs;
             for index in 0..=widths.len() {
                 let width = widths.get(index).copied().unwrap_or(columns.len());
-                let weight_at = places.find(&format!("{path}.layers.{index}.weight"), before * width)?;
-                let bias_at = places.find(&format!("{path}.layers.{index}.bias"), width)?;
+                let weight_at = offsets.find(&format!("{path}.layers.{index}.weight"), before * width)?;
+                let bias_at = offsets.find(&format!("{path}.layers.{index}.bias"), width)?;
                 let order = if index == widths.len() { columns.clone() } else { (0..width).collect() };
                 let rows = (0..before).map(|k| weight_at + k * width).collect();
                 layers.push(Dense::new(rows, order, bias_at, None, 0));
@@ -63,10 +63,10 @@ impl Coupling {
             }
             ConditionerConfig::Conv { hidden, activation } => {
                 let hidden = Some((*hidden, *activation));
-                Conditions::Conv(Box::new(ConvNet::new(&format!("{path}.conv"), inputs, hidden, columns, places)?))
+                Conditions::Conv(Box::new(ConvNet::new(&format!("{path}.conv"), inputs, hidden, columns, offsets)?))
             }
             ConditionerConfig::ZeroConv => {
-                Conditions::Conv(Box::new(ConvNet::new(&format!("{path}.conv"), inputs, None, columns, places)?))
+                Conditions::Conv(Box::new(ConvNet::new(&format!("{path}.conv"), inputs, None, columns, offsets)?))
             }
         };
         Some(Self { kept, moved, board, context: config.context, map, net })
@@ -135,7 +135,7 @@ impl Coupling {
     }
 
     /// The gradient of `forward`, or of `inverse`, whose moved planes are those of the state then.
-    fn back(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32], forward: bool) {
+    fn back(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32], forward: bool) {
         let (lanes, params) = (work.lanes(), self.map.params());
         let stays = self.board.map(|board| board.stays(work));
         let stays = stays.as_deref();
@@ -174,8 +174,8 @@ impl Coupling {
         let mut g_input = work.take((self.kept.len() + self.context) * lanes);
         g_input.fill(0.0);
         match &self.net {
-            Conditions::Rows(net) => net.backward(work, block, lanes, &g_raw, &mut g_input, sums),
-            Conditions::Conv(net) => net.backward(work, block, &g_raw, &mut g_input, sums),
+            Conditions::Rows(net) => net.backward(work, block, lanes, &g_raw, &mut g_input, accumulators),
+            Conditions::Conv(net) => net.backward(work, block, &g_raw, &mut g_input, accumulators),
         }
         let (of_planes, of_context) = g_input.split_at_mut(self.kept.len() * lanes);
         for (from, &to) in of_planes.chunks_exact_mut(lanes).zip(&self.kept) {
@@ -207,18 +207,18 @@ impl Layer for Coupling {
         self.apply(work, tape, false);
     }
 
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        self.back(work, tape, sums, true);
+    fn backward(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
+        self.back(work, tape, accumulators, true);
     }
 
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        self.back(work, tape, sums, false);
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
+        self.back(work, tape, accumulators, false);
     }
 
-    fn sums(&self) -> usize {
+    fn accumulators(&self) -> usize {
         match &self.net {
-            Conditions::Rows(net) => net.sums(),
-            Conditions::Conv(net) => net.sums(),
+            Conditions::Rows(net) => net.accumulators(),
+            Conditions::Conv(net) => net.accumulators(),
         }
     }
 
@@ -229,10 +229,10 @@ impl Layer for Coupling {
         }
     }
 
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
+    fn finish(&self, values: &[f32], accumulators: &[f32], gradient: &mut Slots<'_>) {
         match &self.net {
-            Conditions::Rows(net) => net.finish(sums, gradient),
-            Conditions::Conv(net) => net.finish(values, sums, gradient),
+            Conditions::Rows(net) => net.finish(accumulators, gradient),
+            Conditions::Conv(net) => net.finish(values, accumulators, gradient),
         }
     }
 

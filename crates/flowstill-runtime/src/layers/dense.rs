@@ -2,7 +2,7 @@
 
 use super::Purpose;
 use super::affine::add;
-use crate::places::{Slots, hull};
+use crate::offsets::{Slots, hull};
 use crate::work::Work;
 use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
 use flowstill_kernels::elementwise::sum;
@@ -104,35 +104,35 @@ impl Dense {
         }
     }
 
-    /// Values of the sums: weights, `[inputs, outputs]`, then biases.
-    pub(super) fn sums(&self) -> usize {
+    /// Values of the accumulators: weights, `[inputs, outputs]`, then biases.
+    pub(super) fn accumulators(&self) -> usize {
         self.outputs() * (self.inputs() + 1)
     }
 
-    /// Cut off the end of the sums of several layers, which is this one's; nothing of nothing.
-    pub(super) fn split_off<'a>(&self, sums: &mut &'a mut [f32]) -> &'a mut [f32] {
-        let at = sums.len().saturating_sub(self.sums());
-        let (rest, own) = std::mem::take(sums).split_at_mut(at);
-        *sums = rest;
+    /// Cut off the end of the accumulators of several layers, which is this one's; nothing of nothing.
+    pub(super) fn split_off<'a>(&self, accumulators: &mut &'a mut [f32]) -> &'a mut [f32] {
+        let at = accumulators.len().saturating_sub(self.accumulators());
+        let (rest, own) = std::mem::take(accumulators).split_at_mut(at);
+        *accumulators = rest;
         own
     }
 
     /// Add the gradients of the weights; nothing where there is no room for them.
-    pub(super) fn add_up(&self, gradient: &[f32], input: &[f32], lanes: usize, sums: &mut [f32]) {
-        if sums.is_empty() {
+    pub(super) fn add_up(&self, gradient: &[f32], input: &[f32], lanes: usize, accumulators: &mut [f32]) {
+        if accumulators.is_empty() {
             return;
         }
-        let (weights, biases) = sums.split_at_mut(self.outputs() * self.inputs());
+        let (weights, biases) = accumulators.split_at_mut(self.outputs() * self.inputs());
         add_weight_gradient(gradient, input, lanes, |n| self.limits[n], weights);
         add_plane_sums(gradient, lanes, biases);
     }
 
     /// The same without biases.
-    pub(super) fn add_up_weights(&self, gradient: &[f32], input: &[f32], lanes: usize, sums: &mut [f32]) {
-        if sums.is_empty() {
+    pub(super) fn add_up_weights(&self, gradient: &[f32], input: &[f32], lanes: usize, accumulators: &mut [f32]) {
+        if accumulators.is_empty() {
             return;
         }
-        let weights = &mut sums[..self.outputs() * self.inputs()];
+        let weights = &mut accumulators[..self.outputs() * self.inputs()];
         add_weight_gradient(gradient, input, lanes, |n| self.limits[n], weights);
     }
 
@@ -142,19 +142,19 @@ impl Dense {
         hull(self.rows.iter().chain([&self.bias_at]).map(|row| *row..row + end))
     }
 
-    /// Add the sums to the gradient of the stored weights.
-    pub(super) fn finish(&self, sums: &[f32], gradient: &mut Slots<'_>) {
+    /// Add the accumulators to the gradient of the stored weights.
+    pub(super) fn finish(&self, accumulators: &[f32], gradient: &mut Slots<'_>) {
         let end = self.columns.iter().max().map_or(0, |last| last + 1);
-        let (weights, biases) = sums.split_at(self.outputs() * self.inputs());
+        let (weights, biases) = accumulators.split_at(self.outputs() * self.inputs());
         let straight = self.columns.iter().enumerate().all(|(n, column)| n == *column);
-        for (k, (sums, row)) in weights.chunks_exact(self.outputs().max(1)).zip(&self.rows).enumerate() {
+        for (k, (accumulators, row)) in weights.chunks_exact(self.outputs().max(1)).zip(&self.rows).enumerate() {
             // The outputs that see this input come last.
             let first = self.limits.partition_point(|limit| *limit <= k);
             let gradient = gradient.at(*row, end);
             if straight {
-                add(&mut gradient[first..], &sums[first..]);
+                add(&mut gradient[first..], &accumulators[first..]);
             } else {
-                for (sum, column) in sums[first..].iter().zip(&self.columns[first..]) {
+                for (sum, column) in accumulators[first..].iter().zip(&self.columns[first..]) {
                     gradient[*column] += sum;
                 }
             }
@@ -167,6 +167,6 @@ impl Dense {
 }
 
 /// Add the sum of each plane.
-pub(super) fn add_plane_sums(planes: &[f32], lanes: usize, sums: &mut [f32]) {
-    planes.chunks_exact(lanes).zip(sums).for_each(|(plane, to)| *to += sum(plane));
+pub(super) fn add_plane_sums(planes: &[f32], lanes: usize, accumulators: &mut [f32]) {
+    planes.chunks_exact(lanes).zip(accumulators).for_each(|(plane, to)| *to += sum(plane));
 }

@@ -1,7 +1,7 @@
 //! Turn a layer round: its inverse maps data to latents.
 
 use super::{Layer, Purpose};
-use crate::places::Slots;
+use crate::offsets::Slots;
 use crate::work::{Tape, Work};
 use std::ops::Range;
 
@@ -53,7 +53,7 @@ impl Layer for Inverted {
         Self::flipped(work, |work| self.inner.forward(work, tape));
     }
 
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let size = self.channels * work.lanes();
         let mut state = work.take(size);
         state.copy_from_slice(tape.pop(size));
@@ -61,34 +61,34 @@ impl Layer for Inverted {
         std::mem::swap(&mut work.state, &mut state);
         Self::negate_g_log_det(work);
         self.inner.forward(work, tape);
-        self.inner.backward_inverse(work, tape, sums);
+        self.inner.backward_inverse(work, tape, accumulators);
         Self::negate_g_log_det(work);
         std::mem::swap(&mut work.state, &mut state);
         work.give(state);
     }
 
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let size = self.channels * work.lanes();
         let mut state = work.take(size);
         state.copy_from_slice(tape.pop(size));
         Self::negate_g_log_det(work);
         self.inner.forward(work, tape);
-        self.inner.backward(work, tape, sums);
+        self.inner.backward(work, tape, accumulators);
         Self::negate_g_log_det(work);
         std::mem::swap(&mut work.state, &mut state);
         work.give(state);
     }
 
-    fn sums(&self) -> usize {
-        self.inner.sums()
+    fn accumulators(&self) -> usize {
+        self.inner.accumulators()
     }
 
     fn home(&self) -> Range<usize> {
         self.inner.home()
     }
 
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
-        self.inner.finish(values, sums, gradient);
+    fn finish(&self, values: &[f32], accumulators: &[f32], gradient: &mut Slots<'_>) {
+        self.inner.finish(values, accumulators, gradient);
     }
 
     fn planes(&self) -> usize {

@@ -4,7 +4,7 @@ use super::affine::add;
 use super::dense::add_plane_sums;
 use super::{Layer, Purpose};
 use crate::matrix::inverse_and_log_det;
-use crate::places::{Places, Slots, hull};
+use crate::offsets::{Offsets, Slots, hull};
 use crate::work::{Tape, Work};
 use flowstill_kernels::dense::{End, Packed, Start, add_weight_gradient};
 use std::ops::Range;
@@ -43,13 +43,13 @@ enum Form {
 }
 
 impl Linear {
-    pub(crate) fn whole(path: &str, channels: usize, places: &Places) -> Option<Self> {
-        let form = Form::Whole { weight_at: places.find(&format!("{path}.weight"), channels * channels)? };
-        Self::new(path, channels, places, form)
+    pub(crate) fn whole(path: &str, channels: usize, offsets: &Offsets) -> Option<Self> {
+        let form = Form::Whole { weight_at: offsets.find(&format!("{path}.weight"), channels * channels)? };
+        Self::new(path, channels, offsets, form)
     }
 
-    pub(crate) fn factors(path: &str, channels: usize, places: &Places) -> Option<Self> {
-        let find = |name: &str, length: usize| places.find(&format!("{path}.{name}"), length);
+    pub(crate) fn factors(path: &str, channels: usize, offsets: &Offsets) -> Option<Self> {
+        let find = |name: &str, length: usize| offsets.find(&format!("{path}.{name}"), length);
         let square = channels * channels;
         let form = Form::Factors {
             permutation_at: find("permutation", square)?,
@@ -58,14 +58,14 @@ impl Linear {
             upper_at: find("upper", square)?,
             log_s_at: find("log_s", channels)?,
         };
-        Self::new(path, channels, places, form)
+        Self::new(path, channels, offsets, form)
     }
 
-    fn new(path: &str, channels: usize, places: &Places, form: Form) -> Option<Self> {
+    fn new(path: &str, channels: usize, offsets: &Offsets, form: Form) -> Option<Self> {
         let packed = || Packed::new(channels, channels, |_| 0..channels);
         Some(Self {
             channels,
-            bias_at: places.find(&format!("{path}.bias"), channels)?,
+            bias_at: offsets.find(&format!("{path}.bias"), channels)?,
             form,
             weight: vec![0.0; channels * channels],
             inverse: Vec::new(),
@@ -102,10 +102,10 @@ impl Linear {
     }
 
     /// Add the gradients of the weights, of the bias and of the log-determinant, unless they are not wanted.
-    fn add_up(&self, work: &Work, gradient: &[f32], kept: &[f32], sums: &mut [f32]) {
+    fn add_up(&self, work: &Work, gradient: &[f32], kept: &[f32], accumulators: &mut [f32]) {
         let (n, lanes) = (self.channels, work.lanes());
-        if !sums.is_empty() {
-            let (weights, rest) = sums.split_at_mut(n * n);
+        if !accumulators.is_empty() {
+            let (weights, rest) = accumulators.split_at_mut(n * n);
             let (biases, log_det) = rest.split_at_mut(n);
             add_weight_gradient(gradient, kept, lanes, |_| n, weights);
             add_plane_sums(gradient, lanes, biases);
@@ -177,26 +177,26 @@ impl Layer for Linear {
         work.add_constant_log_det(self.log_det * work.positions() as f64);
     }
 
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let (n, lanes) = (self.channels, work.lanes());
         let kept = tape.pop(n * lanes);
-        self.add_up(work, &work.gradient, kept, sums);
+        self.add_up(work, &work.gradient, kept, accumulators);
         self.backward.apply(&work.gradient, lanes, Start::Zero, End::Plain, kept);
         work.gradient.copy_from_slice(kept);
     }
 
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
         let (n, lanes) = (self.channels, work.lanes());
         let kept = tape.pop(n * lanes);
         let mut negative = work.take(n * lanes);
         self.undo_back.apply(&work.gradient, lanes, Start::Zero, End::Plain, &mut negative);
         work.gradient.copy_from_slice(&negative);
         negative.iter_mut().for_each(|value| *value = -*value);
-        self.add_up(work, &negative, kept, sums);
+        self.add_up(work, &negative, kept, accumulators);
         work.give(negative);
     }
 
-    fn sums(&self) -> usize {
+    fn accumulators(&self) -> usize {
         self.channels * (self.channels + 1) + 1
     }
 
@@ -211,9 +211,9 @@ impl Layer for Linear {
         }
     }
 
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
+    fn finish(&self, values: &[f32], accumulators: &[f32], gradient: &mut Slots<'_>) {
         let n = self.channels;
-        let (weights, rest) = sums.split_at(n * n);
+        let (weights, rest) = accumulators.split_at(n * n);
         add(gradient.at(self.bias_at, n), &rest[..n]);
         let of_log_det = rest[n];
         match self.form {

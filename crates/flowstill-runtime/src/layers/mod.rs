@@ -1,8 +1,8 @@
 //! Carry a tile through one layer, forth, undone, and back with gradients.
 
+mod activate;
 mod affine;
 mod autoregressive;
-mod bend;
 mod board;
 mod convnet;
 mod coupling;
@@ -26,7 +26,7 @@ pub(crate) use permute::Permute;
 pub(crate) use split::Split;
 pub(crate) use squeeze::Squeeze;
 
-use crate::places::Slots;
+use crate::offsets::Slots;
 use crate::work::{Tape, Work};
 use std::fmt::Debug;
 use std::ops::Range;
@@ -44,7 +44,7 @@ pub struct Purpose {
 
 /// A layer with its weights as it reads them.
 ///
-/// What a layer pushes onto the tape in `forward` it pops in `backward`. `sums` is its own part of a worker's sums of gradients, empty where those
+/// What a layer pushes onto the tape in `forward` it pops in `backward`. `accumulators` is its own part of a worker's accumulators of gradients, empty where those
 /// are not wanted; `finish` turns the sum over all workers into gradients of the weights as they are stored.
 pub(crate) trait Layer: Debug + Send + Sync {
     /// Take the weights from the flat vector.
@@ -57,17 +57,17 @@ pub(crate) trait Layer: Debug + Send + Sync {
     fn inverse(&self, work: &mut Work, tape: &mut Tape);
 
     /// From the gradient of the latents to that of the data.
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]);
+    fn backward(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]);
 
     /// The gradient of [`Layer::inverse`]: from that of the data to that of the latents. Called right after `forward` at the data, so that the state is the
     /// latents and the tape holds what `forward` pushed, which is popped.
     ///
     /// With `z = f(x)`, `J = df/dx` and the gradients `g` of `x` and `h` of the log-determinant, the gradient of `z` solves `J^T y = g + h dlog_det/dx`, and
     /// those of the weights are what `backward` makes of `-y` and `h`.
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]);
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]);
 
-    /// Values of `sums`.
-    fn sums(&self) -> usize {
+    /// Values of `accumulators`.
+    fn accumulators(&self) -> usize {
         0
     }
 

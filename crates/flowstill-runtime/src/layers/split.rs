@@ -4,7 +4,7 @@ use super::convnet::ConvNet;
 use super::univariate::columns;
 use super::{Layer, Purpose};
 use crate::architecture::{SplitConfig as Config, SplitPrior};
-use crate::places::{Places, Slots};
+use crate::offsets::{Offsets, Slots};
 use crate::work::{Tape, Work};
 use flowstill_kernels::planes::map::widest;
 use flowstill_kernels::univariate::Map;
@@ -22,7 +22,7 @@ pub(crate) struct Split {
 }
 
 impl Split {
-    pub(crate) fn new(path: &str, config: &Config, places: &Places) -> Option<Self> {
+    pub(crate) fn new(path: &str, config: &Config, offsets: &Offsets) -> Option<Self> {
         let (kept, leaving) = (config.kept(), config.leaving());
         let prior = match config.prior {
             SplitPrior::Standard => None,
@@ -30,7 +30,7 @@ impl Split {
                 let map = Map::Affine(scale.kernel());
                 let columns = columns(map, leaving);
                 let path = format!("{path}.prior.conv");
-                Some((ConvNet::new(&path, kept + config.context, None, columns, places)?, map))
+                Some((ConvNet::new(&path, kept + config.context, None, columns, offsets)?, map))
             }
         };
         Some(Self { kept, leaving, context: config.context, prior })
@@ -68,7 +68,7 @@ impl Split {
 
 impl Split {
     /// The gradient of `forward`, or of `inverse`, whose leaving planes are those of the state then.
-    fn back(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32], forward: bool) {
+    fn back(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32], forward: bool) {
         let Some((net, map)) = &self.prior else { return };
         let lanes = work.lanes();
         let block = tape.pop(self.block() * lanes);
@@ -93,7 +93,7 @@ impl Split {
         }
         let mut g_input = work.take((self.kept + self.context) * lanes);
         g_input.fill(0.0);
-        net.backward(work, block, &g_raw, &mut g_input, sums);
+        net.backward(work, block, &g_raw, &mut g_input, accumulators);
         let size = self.kept * lanes;
         work.add_g_context(&g_input[size..]);
         flowstill_kernels::elementwise::add(&mut work.gradient[..size], &g_input[..size]);
@@ -118,25 +118,25 @@ impl Layer for Split {
         self.apply(work, tape, false);
     }
 
-    fn backward(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        self.back(work, tape, sums, true);
+    fn backward(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
+        self.back(work, tape, accumulators, true);
     }
 
-    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, sums: &mut [f32]) {
-        self.back(work, tape, sums, false);
+    fn backward_inverse(&self, work: &mut Work, tape: &mut Tape, accumulators: &mut [f32]) {
+        self.back(work, tape, accumulators, false);
     }
 
-    fn sums(&self) -> usize {
-        self.prior.as_ref().map_or(0, |(net, _)| net.sums())
+    fn accumulators(&self) -> usize {
+        self.prior.as_ref().map_or(0, |(net, _)| net.accumulators())
     }
 
     fn home(&self) -> Range<usize> {
         self.prior.as_ref().map_or(0..0, |(net, _)| net.home())
     }
 
-    fn finish(&self, values: &[f32], sums: &[f32], gradient: &mut Slots<'_>) {
+    fn finish(&self, values: &[f32], accumulators: &[f32], gradient: &mut Slots<'_>) {
         if let Some((net, _)) = &self.prior {
-            net.finish(values, sums, gradient);
+            net.finish(values, accumulators, gradient);
         }
     }
 

@@ -20,8 +20,8 @@ pub struct Distillation {
     config: DistillConfig,
     pairs: Vec<Pair>,
     /// The steps of either flow whose states the pairs look at.
-    student_marks: Marks,
-    teacher_marks: Marks,
+    student_taps: Taps,
+    teacher_taps: Taps,
     ends: Pair,
     projectors: Vec<Projector>,
     pool: Option<Pool>,
@@ -36,9 +36,9 @@ crate::parameters!(Distillation { projectors });
 
 /// Steps whose states are kept, each once, in rising order.
 #[derive(Clone, Debug)]
-struct Marks(Vec<usize>);
+struct Taps(Vec<usize>);
 
-impl Marks {
+impl Taps {
     fn new(steps: impl Iterator<Item = usize>) -> Self {
         let mut all: Vec<usize> = steps.collect();
         all.sort_unstable();
@@ -108,8 +108,8 @@ impl Distillation {
         let mut made = Self {
             teacher,
             config: config.clone(),
-            student_marks: Marks::new(pairs.iter().map(|pair| pair.student)),
-            teacher_marks: Marks::new(pairs.iter().map(|pair| pair.teacher)),
+            student_taps: Taps::new(pairs.iter().map(|pair| pair.student)),
+            teacher_taps: Taps::new(pairs.iter().map(|pair| pair.teacher)),
             pairs,
             ends,
             projectors,
@@ -230,8 +230,8 @@ impl Distillation {
     ) -> Tensor<1> {
         let each = self.pairs.iter().enumerate().map(|(index, pair)| {
             let (s, t) = pair.in_common_order(
-                student[self.student_marks.at(pair.student)].clone(),
-                teacher[self.teacher_marks.at(pair.teacher)].clone(),
+                student[self.student_taps.at(pair.student)].clone(),
+                teacher[self.teacher_taps.at(pair.teacher)].clone(),
             );
             let s = self.projectors.get(index).map_or(s.clone(), |projector| projector.forward(s));
             term(s, t)
@@ -304,7 +304,7 @@ impl Distillation {
         let mut terms = Vec::new();
         let (mut from, mut before) = (0, x.clone());
         for pair in &self.pairs {
-            let start = pair.to_student(teacher[self.teacher_marks.at(pair.teacher)].clone());
+            let start = pair.to_student(teacher[self.teacher_taps.at(pair.teacher)].clone());
             if let Some(ended) = student.architecture().level_ends().iter().position(|end| *end == from) {
                 // A level begins with what the last one kept.
                 before = before.narrow(3, 0, student.architecture().splits[ended].kept());
@@ -325,7 +325,7 @@ impl Objective for Distillation {
         let ramp = config.ramp(step, total);
         let context = batch.context.as_ref();
         let weight_of_nll = 1.0 - ramp * (1.0 - config.nll());
-        let (latents, log_det, trace) = flow.forward_marked(batch.x.clone(), context, &self.student_marks.0)?;
+        let (latents, log_det, trace) = flow.forward_tapped(batch.x.clone(), context, &self.student_taps.0)?;
         let nll = batch.loss_of(flow, -(flow.latent_log_prob(&latents) + log_det).mean());
         let mut sum = nll.clone() * weight_of_nll;
         let mut terms = vec![("nll", nll)];
@@ -336,7 +336,7 @@ impl Objective for Distillation {
         let takes_skd = |form| config.skd > 0.0 && config.skd_form == form && step.is_multiple_of(config.skd_every);
         let trajectory = takes_skd(SkdForm::Trajectory);
         if config.lkd > 0.0 || config.ilkd > 0.0 || config.norm_control > 0.0 || trajectory {
-            let (target, _, states) = self.teacher.forward_marked(batch.x.clone(), context, &self.teacher_marks.0)?;
+            let (target, _, states) = self.teacher.forward_tapped(batch.x.clone(), context, &self.teacher_taps.0)?;
             if config.lkd > 0.0 {
                 add("lkd", config.lkd, self.lkd(&latents, &target));
             }

@@ -13,7 +13,7 @@ use flowstill_runtime::{Purpose, Refused};
 use rand::RngCore;
 use std::sync::Arc;
 
-/// Latents of every level, the log-det, and the marked states.
+/// Latents of every level, the log-det, and the tapped states.
 type Run = (Vec<Tensor<4>>, Tensor<1>, Vec<Tensor<4>>);
 
 /// The steps between two changes of shape.
@@ -263,31 +263,31 @@ impl Flow {
     /// # Errors
     /// [`Error::Shape`] if `x` or `context` does not fit.
     pub fn forward(&self, x: Tensor<4>, context: Context<'_>) -> Result<(Latents, Tensor<1>)> {
-        let (latents, log_det, _) = self.forward_marked(x, context, &[])?;
+        let (latents, log_det, _) = self.forward_tapped(x, context, &[])?;
         Ok((latents, log_det))
     }
 
-    /// The same with the states after the steps `marks`, counted from 1 over all levels, in rising order.
+    /// The same with the states after the steps `taps`, counted from 1 over all levels, in rising order.
     ///
     /// # Errors
-    /// As [`Flow::forward`]; also for a mark that is no step.
-    pub fn forward_marked(
+    /// As [`Flow::forward`]; also for a tap that is no step.
+    pub fn forward_tapped(
         &self,
         x: Tensor<4>,
         context: Context<'_>,
-        marks: &[usize],
+        taps: &[usize],
     ) -> Result<(Latents, Tensor<1>, Vec<Tensor<4>>)> {
         self.check(x.dims(), context)?;
         let steps = self.architecture.steps();
-        if !marks.is_sorted_by(|a, b| a < b) || marks.iter().any(|mark| !(1..=steps).contains(mark)) {
+        if !taps.is_sorted_by(|a, b| a < b) || taps.iter().any(|tap| !(1..=steps).contains(tap)) {
             let expected = format!("steps 1 to {steps} in rising order");
-            return Err(Error::shape("marked steps", expected, format!("{marks:?}")));
+            return Err(Error::shape("tapped steps", expected, format!("{taps:?}")));
         }
-        if let Some((levels, log_det, marked)) = program::forward(self, &self.programs, &x, context, marks) {
-            return Ok((Latents { levels }, log_det, marked));
+        if let Some((levels, log_det, tapped)) = program::forward(self, &self.programs, &x, context, taps) {
+            return Ok((Latents { levels }, log_det, tapped));
         }
-        let (levels, log_det, marked) = self.run_plain(x, context, marks);
-        Ok((Latents { levels }, log_det, marked))
+        let (levels, log_det, tapped) = self.run_plain(x, context, taps);
+        Ok((Latents { levels }, log_det, tapped))
     }
 
     /// The same with the state after every step.
@@ -295,24 +295,24 @@ impl Flow {
     /// # Errors
     /// As [`Flow::forward`].
     pub fn forward_traced(&self, x: Tensor<4>, context: Context<'_>) -> Result<(Latents, Tensor<1>, Trace)> {
-        let marks: Vec<usize> = (1..=self.architecture.steps()).collect();
-        let (latents, log_det, mut states) = self.forward_marked(x, context, &marks)?;
+        let taps: Vec<usize> = (1..=self.architecture.steps()).collect();
+        let (latents, log_det, mut states) = self.forward_tapped(x, context, &taps)?;
         let cut = |level: &Level| states.drain(..level.steps.len()).collect();
         Ok((latents, log_det, Trace { states: self.levels.iter().map(cut).collect() }))
     }
 
-    fn run_plain(&self, x: Tensor<4>, context: Context<'_>, marks: &[usize]) -> Run {
+    fn run_plain(&self, x: Tensor<4>, context: Context<'_>, taps: &[usize]) -> Run {
         let mut total = zero_log_det(&x);
         let (mut state, mut number) = (x, 0);
-        let (mut latents, mut marked) = (Vec::with_capacity(self.levels.len()), Vec::with_capacity(marks.len()));
+        let (mut latents, mut tapped) = (Vec::with_capacity(self.levels.len()), Vec::with_capacity(taps.len()));
         for level in &self.levels {
             for step in &level.steps {
                 let (next, log_det) = step.forward(state, context);
                 total = total + log_det;
                 state = next;
                 number += 1;
-                if marks.contains(&number) {
-                    marked.push(state.clone());
+                if taps.contains(&number) {
+                    tapped.push(state.clone());
                 }
             }
             if let Some(split) = &level.split {
@@ -323,7 +323,7 @@ impl Flow {
             }
         }
         latents.push(state);
-        (latents, total, marked)
+        (latents, total, tapped)
     }
 
     /// Latents to data, with `log |det dz/dx|` at the result, `[batch]`, in nats.

@@ -7,7 +7,7 @@ use crate::ops::custom::{supports, with_pullback};
 use crate::ops::host::{Host, from_host};
 use crate::param::{Param, Parameters, Role};
 use burn::tensor::Tensor;
-use flowstill_runtime::{Encoded, Gradients, InverseGradients, Places, Program, Purpose, Refused, Source};
+use flowstill_runtime::{Encoded, Gradients, InverseGradients, Offsets, Program, Purpose, Refused, Source};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -18,7 +18,7 @@ pub(crate) struct Programs(Arc<OnceLock<Result<Plan, Refused>>>);
 #[derive(Debug)]
 struct Plan {
     architecture: Architecture,
-    places: Places,
+    offsets: Offsets,
     /// Values that an optimiser moves; they come first in the joined vector, then the saved rest.
     trainable: usize,
     /// Programs that wait, each with the vector that it was loaded from last.
@@ -111,10 +111,10 @@ impl Programs {
         let make = || {
             let architecture = flow.architecture().clone();
             let names: Vec<(String, usize)> = joined(flow).map(|(name, param)| (name, param.len())).collect();
-            let places = Places::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
-            let first = Program::new(&architecture, &places)?;
+            let offsets = Offsets::new(names.iter().map(|(name, length)| (name.as_str(), *length)));
+            let first = Program::new(&architecture, &offsets)?;
             let trainable = flow.parameter_count();
-            Ok(Plan { architecture, places, trainable, spare: Mutex::new(vec![(first, Vec::new())]) })
+            Ok(Plan { architecture, offsets, trainable, spare: Mutex::new(vec![(first, Vec::new())]) })
         };
         self.0.get_or_init(make)
     }
@@ -123,10 +123,10 @@ impl Programs {
     fn lease(&self, flow: &Flow, purpose: Purpose) -> Option<Lease> {
         let plan = self.compile(flow).as_ref().ok()?;
         let spare = plan.spare.lock().ok()?.pop();
-        let fresh = || Some((Program::new(&plan.architecture, &plan.places).ok()?, Vec::new()));
+        let fresh = || Some((Program::new(&plan.architecture, &plan.offsets).ok()?, Vec::new()));
         let (mut program, mut values) = spare.or_else(fresh)?;
         values.clear();
-        values.reserve_exact(plan.places.len());
+        values.reserve_exact(plan.offsets.len());
         if let Some(leaf) = flow.joined() {
             values.extend_from_slice(Host::read(leaf.clone())?.values());
         }
@@ -139,13 +139,13 @@ impl Programs {
     }
 }
 
-/// Latents of every level, log-det and marked states, as the flow's forward pass gives them; `None` where there is no program.
+/// Latents of every level, log-det and tapped states, as the flow's forward pass gives them; `None` where there is no program.
 pub(crate) fn forward(
     flow: &Flow,
     programs: &Programs,
     x: &Tensor<4>,
     context: Option<&Tensor<2>>,
-    marks: &[usize],
+    taps: &[usize],
 ) -> Option<(Vec<Tensor<4>>, Tensor<1>, Vec<Tensor<4>>)> {
     let batch = x.dims()[0];
     if batch == 0 {
@@ -161,11 +161,11 @@ pub(crate) fn forward(
     let purpose = Purpose { forward: true, backward: tracked, inverse: tracked && flow.memory() == Memory::Invert };
     if !tracked {
         let lease = flow.loaded().get(flow, programs, purpose)?;
-        let encoded = lease.program().forward(data.values(), &context, marks);
-        let (levels, log_det, marked) = tensors(lease.program(), encoded, marks, batch);
+        let encoded = lease.program().forward(data.values(), &context, taps);
+        let (levels, log_det, tapped) = tensors(lease.program(), encoded, taps, batch);
         let on = |tensor: Tensor<4>| if taped { tensor.autodiff() } else { tensor };
         let log_det = if taped { log_det.autodiff() } else { log_det };
-        return Some((levels.into_iter().map(on).collect(), log_det, marked.into_iter().map(on).collect()));
+        return Some((levels.into_iter().map(on).collect(), log_det, tapped.into_iter().map(on).collect()));
     }
     let inputs = [on_tape(flat(x)), weights(flow, &params)];
     let inputs = beside(inputs, conditions.tracked);
@@ -177,17 +177,17 @@ pub(crate) fn forward(
     let program = lease.program();
     let (encoded, kept) = match flow.memory() {
         Memory::Store => {
-            let (encoded, kept) = program.forward_keeping(data.values(), &context, marks);
+            let (encoded, kept) = program.forward_keeping(data.values(), &context, taps);
             (encoded, Some(kept))
         }
-        Memory::Recompute | Memory::Invert => (program.forward(data.values(), &context, marks), None),
+        Memory::Recompute | Memory::Invert => (program.forward(data.values(), &context, taps), None),
     };
-    let sizes: Vec<usize> = encoded.latents.iter().chain(&encoded.marked).map(Vec::len).collect();
+    let sizes: Vec<usize> = encoded.latents.iter().chain(&encoded.tapped).map(Vec::len).collect();
     let events: Vec<[usize; 3]> =
-        program.latents().iter().copied().chain(marks.iter().map(|mark| program.steps()[mark - 1])).collect();
+        program.latents().iter().copied().chain(taps.iter().map(|tap| program.steps()[tap - 1])).collect();
     let ends = encoded.latents.len();
-    // A node has one output: latents, marked states, log-dets.
-    let output = [encoded.latents.concat(), encoded.marked.concat(), encoded.log_det].concat();
+    // A node has one output: latents, tapped states, log-dets.
+    let output = [encoded.latents.concat(), encoded.tapped.concat(), encoded.log_det].concat();
     // Of the three ways to go back, one needs the activations, one the data, one the latents.
     let kept = Mutex::new(kept);
     let start = match flow.memory() {
@@ -197,7 +197,7 @@ pub(crate) fn forward(
     };
     let memory = flow.memory();
     let lengths = sizes.clone();
-    let marks = marks.to_vec();
+    let taps = taps.to_vec();
     let pullback = move |gradient: Tensor<1>| {
         let gradient = Host::read(gradient).expect("a gradient has the type and the device of its value");
         let mut rest = gradient.values();
@@ -207,8 +207,8 @@ pub(crate) fn forward(
             own.to_vec()
         });
         let latents: Vec<Vec<f32>> = parts.by_ref().take(ends).collect();
-        let marked = parts.collect();
-        let of_output = Encoded { latents, marked, log_det: rest.to_vec() };
+        let tapped = parts.collect();
+        let of_output = Encoded { latents, tapped, log_det: rest.to_vec() };
         let program = lease.program();
         let taken = kept.lock().ok().and_then(|mut kept| kept.take());
         let mut levels = Vec::new();
@@ -228,7 +228,7 @@ pub(crate) fn forward(
                 // A second way back over the same node: the data are still there.
                 (None, Memory::Store) => Source::Data(data.values()),
             };
-            program.backward(&lease.values, &context, &marks, source, &of_output, of_context)
+            program.backward(&lease.values, &context, &taps, source, &of_output, of_context)
         };
         let Gradients { mut x, mut values, context } = gradients;
         x.extend_from_slice(&context);
@@ -244,8 +244,8 @@ pub(crate) fn forward(
         parts.push(output.clone().narrow(0, at, *size).reshape([batch, h, w, c]));
         at += size;
     }
-    let marked = parts.split_off(ends);
-    Some((parts, output.narrow(0, at, batch), marked))
+    let tapped = parts.split_off(ends);
+    Some((parts, output.narrow(0, at, batch), tapped))
 }
 
 /// `log p(x)` under standard normal latents, `[batch]`, with the gradients computed along with it; `None` where there is no program, or nothing is tracked.
@@ -356,14 +356,14 @@ fn weights(flow: &Flow, params: &[(String, &Param)]) -> Tensor<1> {
 fn tensors(
     program: &Program,
     encoded: Encoded,
-    marks: &[usize],
+    taps: &[usize],
     batch: usize,
 ) -> (Vec<Tensor<4>>, Tensor<1>, Vec<Tensor<4>>) {
     let shaped = |values: Vec<f32>, [h, w, c]: [usize; 3]| from_host(values, [batch, h, w, c]);
     let levels = encoded.latents.into_iter().zip(program.latents()).map(|(values, event)| shaped(values, *event));
-    let states = marks.iter().map(|mark| program.steps()[mark - 1]);
-    let marked = encoded.marked.into_iter().zip(states).map(|(values, event)| shaped(values, event));
-    (levels.collect(), from_host(encoded.log_det, [batch]), marked.collect())
+    let states = taps.iter().map(|tap| program.steps()[tap - 1]);
+    let tapped = encoded.tapped.into_iter().zip(states).map(|(values, event)| shaped(values, event));
+    (levels.collect(), from_host(encoded.log_det, [batch]), tapped.collect())
 }
 
 /// Data for latents, with the log-det; `None` where there is no program.

@@ -5,20 +5,20 @@ use std::ops::Range;
 
 /// Where each tensor lies in a vector that joins them all.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct Offsets {
     by_name: HashMap<String, Range<usize>>,
     length: usize,
 }
 
-impl Places {
+impl Offsets {
     /// Names and lengths in the order in which the tensors are joined.
     pub fn new<'a>(tensors: impl IntoIterator<Item = (&'a str, usize)>) -> Self {
-        let mut places = Self::default();
+        let mut offsets = Self::default();
         for (name, length) in tensors {
-            places.by_name.insert(name.to_string(), places.length..places.length + length);
-            places.length += length;
+            offsets.by_name.insert(name.to_string(), offsets.length..offsets.length + length);
+            offsets.length += length;
         }
-        places
+        offsets
     }
 
     /// Values of all tensors.

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const HELPERS: usize = 7;
 
 thread_local! {
-    /// Whether this thread leads a team, or helps in one.
+    /// Whether this thread leads helpers, or is one.
     static TAKEN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Call `run` while other threads of the pool wait, awake, for what it shares out.
-pub(crate) fn with_team<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn with_helpers<R: Send>(run: impl FnOnce() -> R + Send) -> R {
     let helpers = rayon::current_num_threads().saturating_sub(1).min(HELPERS);
     if helpers == 0 {
         return run();
@@ -73,7 +73,7 @@ impl Drop for Taken {
 
 #[cfg(test)]
 mod tests {
-    use super::with_team;
+    use super::with_helpers;
     use rayon::prelude::*;
     use std::panic::AssertUnwindSafe;
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     fn shared(rounds: usize) -> usize {
-        with_team(|| (0..rounds).map(|i| [i, 2 * i].into_par_iter().sum::<usize>()).sum())
+        with_helpers(|| (0..rounds).map(|i| [i, 2 * i].into_par_iter().sum::<usize>()).sum())
     }
 
     #[test]
@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn a_panic_lets_the_helpers_go() {
         let pool = pool(3);
-        let result = std::panic::catch_unwind(AssertUnwindSafe(|| pool.install(|| with_team(|| panic!("on purpose")))));
+        let result =
+            std::panic::catch_unwind(AssertUnwindSafe(|| pool.install(|| with_helpers(|| panic!("on purpose")))));
         assert!(result.is_err());
         assert_eq!(pool.install(|| shared(10)), 135);
     }
