@@ -6,6 +6,7 @@
 //! | Question | Answer |
 //! |---|---|
 //! | How likely are held-out rows? | [`LogLikelihood`], [`mean_and_standard_error`] |
+//! | Which interval does a mean over few seeds lie in? | [`half_width_95`], [`student_t_quantile`] |
 //! | Can a classifier tell samples from data? | [`c2st`] |
 //! | Do all smooth averages agree? | [`mmd_unbiased`] |
 //! | Do means and covariances of features agree? | [`frechet_gaussian`], [`GaussianFit`] |
@@ -32,6 +33,7 @@ mod marginals;
 mod mmd;
 mod neighbours;
 mod statistics;
+mod student;
 
 #[cfg(feature = "plots")]
 pub mod plots;
@@ -44,7 +46,8 @@ pub use frechet::{FRECHET_MINIMUM_SAMPLES, GaussianFit, frechet_gaussian};
 pub use kid::{Kid, KidConfig, kid};
 pub use likelihood::{LogLikelihood, MeanAndError, mean_and_standard_error};
 pub use marginals::{Marginal, Marginals, marginals};
-pub use mmd::{Bandwidth, Mmd, MmdConfig, mmd_unbiased};
+pub use mmd::{Bandwidth, Mmd, MmdConfig, median_bandwidth, mmd_unbiased};
 pub use neighbours::{PrecisionRecall, PrecisionRecallConfig, precision_recall};
 pub use statistics::FeatureStatistics;
+pub use student::{half_width_95, student_t_quantile};
 pub use table::{Align, markdown_table, text_table};

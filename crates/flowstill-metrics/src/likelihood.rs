@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::MetricError;
+use crate::{MetricError, half_width_95};
 
 /// A mean and how far it may be from the truth.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,8 +47,8 @@ pub struct LogLikelihood {
     pub mean: f64,
     /// Standard error of that mean.
     pub standard_error: f64,
-    /// Twice the standard error: the half-width of a 95 % interval.
-    pub two_standard_errors: f64,
+    /// The half-width of the 95 % interval of that mean, by Student's t.
+    pub half_width_95: f64,
     /// All rows that were given.
     pub rows: usize,
     /// Rows whose log density was NaN or infinite; the mean leaves them out, and a report must name them.
@@ -62,7 +62,7 @@ impl LogLikelihood {
     /// use flowstill_metrics::LogLikelihood;
     /// let summary = LogLikelihood::from_rows(&[-1.0, -3.0, f64::NEG_INFINITY])?;
     /// assert_eq!((summary.mean, summary.rows, summary.non_finite), (-2.0, 3, 1));
-    /// assert_eq!(summary.to_string(), "-2.0000 ± 2.0000 nats over 2 of 3 rows (1 not finite)");
+    /// assert_eq!(summary.to_string(), "-2.0000 ± 12.7062 nats over 2 of 3 rows (1 not finite)");
     /// # Ok::<(), flowstill_metrics::MetricError>(())
     /// ```
     pub fn from_rows(log_densities: &[f64]) -> Result<Self, MetricError> {
@@ -73,13 +73,14 @@ impl LogLikelihood {
         }
         let MeanAndError { mean, standard_error, count } = mean_and_standard_error(&finite)?;
         let rows = log_densities.len();
-        Ok(Self { mean, standard_error, two_standard_errors: 2.0 * standard_error, rows, non_finite: rows - count })
+        let half_width_95 = half_width_95(standard_error, count).unwrap_or(f64::NAN);
+        Ok(Self { mean, standard_error, half_width_95, rows, non_finite: rows - count })
     }
 }
 
 impl fmt::Display for LogLikelihood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.4} ± {:.4} nats over ", self.mean, self.two_standard_errors)?;
+        write!(f, "{:.4} ± {:.4} nats over ", self.mean, self.half_width_95)?;
         match self.non_finite {
             0 => write!(f, "{} rows", self.rows),
             n => write!(f, "{} of {} rows ({n} not finite)", self.rows - n, self.rows),
@@ -101,6 +102,6 @@ mod tests {
     #[test]
     fn a_constant_has_no_error() {
         let summary = LogLikelihood::from_rows(&[-4.5; 9]).unwrap();
-        assert_eq!((summary.mean, summary.two_standard_errors, summary.non_finite), (-4.5, 0.0, 0));
+        assert_eq!((summary.mean, summary.half_width_95, summary.non_finite), (-4.5, 0.0, 0));
     }
 }

@@ -115,6 +115,31 @@ pub fn mmd_unbiased(real: &[f32], fake: &[f32], columns: usize, config: &MmdConf
     })
 }
 
+/// The median distance between the rows of one set, of at most `max_rows` of them that the seed draws: a kernel width that several models
+/// share if it is taken from the real data once ([`Bandwidth::Explicit`]). 1 where the median is 0, as when half of the rows are equal.
+///
+/// ```
+/// let width = flowstill_metrics::median_bandwidth(&[0.0, 1.0, 3.0], 1, 2_000, 0)?;
+/// assert_eq!(width, 2.0);
+/// # Ok::<(), flowstill_metrics::MetricError>(())
+/// ```
+pub fn median_bandwidth(real: &[f32], columns: usize, max_rows: usize, seed: u64) -> Result<f64, MetricError> {
+    let real = RowMatrix::new("real", real, columns, 2)?;
+    if max_rows < 2 {
+        return Err(MetricError::Setting { name: "max_rows", expected: "at least 2", got: max_rows.to_string() });
+    }
+    let chosen = real.choose(max_rows, &mut ChaCha8Rng::seed_from_u64(seed));
+    let rows: Vec<&[f32]> = chosen.iter().map(|&row| real.row(row)).collect();
+    let squared = squared_distances(&rows);
+    match squared.iter().position(|d| !d.is_finite()) {
+        None => Ok(median_distance(&squared, rows.len())),
+        Some(at) => {
+            let (row, column, value) = (at / rows.len(), at % rows.len(), f64::from(squared[at]));
+            Err(MetricError::NotFinite { what: "the squared distances between rows".into(), value, row, column })
+        }
+    }
+}
+
 /// `|x_i - x_j|^2` for every pair, computed as differences, which do not cancel as the expanded square does.
 fn squared_distances(rows: &[&[f32]]) -> Vec<f32> {
     let total = rows.len();

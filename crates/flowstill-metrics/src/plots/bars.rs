@@ -1,4 +1,4 @@
-//! Compare roles over seeds: one mark per seed, and the mean with two standard errors.
+//! Compare roles over seeds: one mark per seed, and the mean with its 95 % interval.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::axis::{Frame, LABEL, Scale, TICK, TITLE, plain};
 use super::palette::{GRID, INK, PAPER, QUIET, series_colour};
 use super::scene::{Anchor, Rect, Scene, Shape, Stroke};
 use super::{font, legend};
-use crate::{MetricError, mean_and_standard_error};
+use crate::{MetricError, half_width_95, mean_and_standard_error};
 
 /// One line of the comparison: a model's part in it, with a value from each seed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,8 +22,9 @@ const ROW: f64 = 46.0;
 
 /// Draws one row per role, best read from top to bottom, and writes it as `.png` or `.svg`.
 ///
-/// Open circles are seeds; the diamond is their mean and the bar reaches two standard errors of the mean to either side
-/// (none for a single seed). `reference` draws a dashed line at a value with a name, such as 0.5, "no difference".
+/// Open circles are seeds; the diamond is their mean and the bar its 95 % interval by Student's t (none for a single seed).
+/// `reference` draws a dashed line at a value with a name, such as 0.5, "no difference"; the diamond is hollow where that
+/// value lies inside the interval, or where a single seed tells of none.
 ///
 /// ```
 /// use flowstill_metrics::plots::{bars_with_errors, Role};
@@ -83,12 +84,17 @@ pub fn bars_with_errors(
         let name = font::shorten(&role.name, LABEL, names);
         scene.text((area.x - 10.0, middle + 0.36 * LABEL), name, LABEL, INK, Anchor::End);
         scene.text((area.right() + 12.0, middle + 0.36 * TICK), text, TICK + 1.0, INK, Anchor::Start);
-        summary.draw(&mut scene, &frame, middle, index);
+        summary.draw(&mut scene, &frame, middle, index, reference.map(|r| r.0));
     }
     frame.outline(&mut scene);
     frame.ticks_below(&mut scene, 7);
     scene.text((area.x + 0.5 * area.width, area.bottom() + 42.0), value_label, LABEL, INK, Anchor::Middle);
-    let note = "circles: seeds; diamond: their mean; bar: two standard errors of the mean to either side";
+    let note = match reference {
+        Some(_) => {
+            "circles: seeds; diamond: their mean; bar: 95 % interval by Student's t; hollow: not told from the dashed line"
+        }
+        None => "circles: seeds; diamond: their mean; bar: 95 % interval by Student's t",
+    };
     scene.text((area.x, area.bottom() + 62.0), note, TICK, QUIET, Anchor::Start);
     scene.save(path.as_ref())
 }
@@ -98,18 +104,18 @@ struct Summary {
     seeds: Vec<f64>,
     given: usize,
     mean: f64,
-    two_errors: Option<f64>,
+    half_width: Option<f64>,
 }
 
 impl Summary {
     fn of(seeds: Vec<f64>, given: usize) -> Self {
         let mean = seeds.iter().sum::<f64>() / seeds.len() as f64;
-        let two_errors = mean_and_standard_error(&seeds).ok().map(|s| 2.0 * s.standard_error);
-        Self { seeds, given, mean, two_errors }
+        let half_width = mean_and_standard_error(&seeds).ok().and_then(|s| half_width_95(s.standard_error, s.count));
+        Self { seeds, given, mean, half_width }
     }
 
     fn interval(&self) -> impl Iterator<Item = f64> + use<> {
-        let (mean, half) = (self.mean, self.two_errors.unwrap_or(0.0));
+        let (mean, half) = (self.mean, self.half_width.unwrap_or(0.0));
         [mean - half, mean + half].into_iter().filter(|v| v.is_finite())
     }
 
@@ -118,10 +124,10 @@ impl Summary {
         if self.seeds.is_empty() {
             return "no finite value".into();
         }
-        let finest = self.two_errors.filter(|e| *e > 0.0).map_or(span / 100.0, |e| e / 10.0);
+        let finest = self.half_width.filter(|e| *e > 0.0).map_or(span / 100.0, |e| e / 10.0);
         let decimals = (-(finest * 1.000_001).log10().floor()).clamp(0.0, 6.0) as usize;
         let mut text = plain(self.mean, decimals);
-        if let Some(error) = self.two_errors {
+        if let Some(error) = self.half_width {
             text.push_str(&format!(" ± {}", plain(error, decimals)));
         }
         if self.given == 1 {
@@ -132,7 +138,12 @@ impl Summary {
         text
     }
 
-    fn draw(&self, scene: &mut Scene, frame: &Frame, middle: f64, index: usize) {
+    /// Whether the interval leaves `value` out; no interval leaves nothing out.
+    fn excludes(&self, value: f64) -> bool {
+        self.half_width.is_some_and(|half| (self.mean - value).abs() > half)
+    }
+
+    fn draw(&self, scene: &mut Scene, frame: &Frame, middle: f64, index: usize, reference: Option<f64>) {
         if self.seeds.is_empty() {
             return;
         }
@@ -143,13 +154,32 @@ impl Summary {
         let rim = Some(Stroke { colour, width: 1.4, dash: &[] });
         scene.shapes.push(Shape::Discs { centres, radius: 4.0, fill: PAPER.faded(0.6), rim });
         let above = middle - 5.0;
-        if let Some(half) = self.two_errors {
+        if let Some(half) = self.half_width {
             let (from, to) = (x(self.mean - half), x(self.mean + half));
             let caps = [from, to].map(|end| vec![(end, above - 5.0), (end, above + 5.0)]);
             let lines = [vec![(from, above), (to, above)]].into_iter().chain(caps).collect();
             scene.lines(lines, Stroke { colour, width: 2.0, dash: &[] });
         }
         let (at, r) = (x(self.mean), 5.5);
-        scene.fill(vec![vec![(at - r, above), (at, above - r), (at + r, above), (at, above + r)]], colour);
+        let diamond = |r: f64| vec![vec![(at - r, above), (at, above - r), (at + r, above), (at, above + r)]];
+        scene.fill(diamond(r), colour);
+        if reference.is_some_and(|value| !self.excludes(value)) {
+            scene.fill(diamond(r - 2.2), PAPER);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_of_three_seeds_is_students() {
+        // Standard error 1, 4.303 for two degrees of freedom: 3 is left out by two standard errors, and not by the interval.
+        let summary = Summary::of(vec![3.0 - 3f64.sqrt(), 3.0, 3.0 + 3f64.sqrt()], 3);
+        assert!((summary.half_width.unwrap() - 4.302_652_729_7).abs() < 1e-9);
+        assert!(!summary.excludes(0.0) && summary.excludes(-2.0));
+        let single = Summary::of(vec![9.0], 1);
+        assert!(single.half_width.is_none() && !single.excludes(0.0) && single.text(1.0).ends_with("(1 seed)"));
     }
 }
