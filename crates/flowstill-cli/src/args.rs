@@ -33,7 +33,9 @@ pub enum Command {
     Distill(Distill),
     /// Train and judge teacher, plain student and every variant of a recipe over several seeds
     Compare(Compare),
-    /// Measure a flow on data it has not seen
+    /// Find the student to take: likelihood against speed and size, under a budget, with data or without
+    Frontier(Frontier),
+    /// Measure a flow on data it has not seen, or against its teacher
     Evaluate(Evaluate),
     /// Write the log-density of each row of a table, or of each picture of a folder
     Score(Score),
@@ -183,14 +185,75 @@ pub struct Compare {
     pub recipe: RecipeArgs,
 }
 
+/// `frontier`
+#[derive(Args, Debug)]
+pub struct Frontier {
+    /// A recipe (a .toml file), whose teacher is trained first, or the teacher's flow file
+    #[arg(value_name = "RECIPE|FLOW")]
+    pub path: PathBuf,
+    /// For a flow file: the table it was trained on, or set=NAME[,KEY=VALUE...] with any key of a recipe's [data]; without it the teacher's samples are the
+    /// data. For a recipe: the path in place of its data.path
+    #[arg(long, value_name = "PATH|set=NAME")]
+    pub data: Option<String>,
+    /// Rows to draw in a second, at least
+    #[arg(long, value_name = "N")]
+    pub samples_per_second: Option<f64>,
+    /// Rows to score in a second, at least
+    #[arg(long, value_name = "N")]
+    pub log_prob_rows_per_second: Option<f64>,
+    /// Microseconds to draw and to score a single row, at most
+    #[arg(long, value_name = "US")]
+    pub latency_us: Option<f64>,
+    /// Size of the student's file, at most
+    #[arg(long, value_name = "MB")]
+    pub megabytes: Option<f64>,
+    /// Trained values of the student, at most
+    #[arg(long, value_name = "N")]
+    pub parameters: Option<usize>,
+    /// Optimiser steps of the last rung and of the last comparison, in place of train.steps
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u64>,
+    /// Rungs of the search, each of which keeps a third of the students and trains them three times as long
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub rungs: usize,
+    /// Students that are left for the last comparison
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub finalists: usize,
+    /// Weight of the likelihood of the teacher's samples beside the data's
+    #[arg(long, value_name = "W", default_value_t = 0.3)]
+    pub lesson: f64,
+    /// Without data: rows that the teacher draws to learn from
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub samples: usize,
+    /// Seeds of the last comparison, in place of compare.seeds
+    #[arg(long, value_name = "N", num_args = 1.., value_delimiter = ',', value_parser = seed())]
+    pub seeds: Vec<u64>,
+    /// Set a value of the recipe, such as train.batch=256; may be given again
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<Override>,
+    /// Where to compute
+    #[arg(long, value_name = "DEVICE", value_enum)]
+    pub device: Option<Device>,
+    /// The run folder [default: runs/NAME-frontier]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `evaluate`
 #[derive(Args, Debug)]
 pub struct Evaluate {
     /// The flow file
     pub flow: PathBuf,
     /// A table or a folder of pictures, all of which counts; or set=NAME[,KEY=VALUE...], whose split counts, with any key of a recipe's [data]
-    #[arg(long, value_name = "PATH|set=NAME", required_unless_present = "recipe")]
+    #[arg(long, value_name = "PATH|set=NAME", required_unless_present_any = ["recipe", "against"])]
     pub data: Option<String>,
+    /// Its teacher's flow file: tell the divergence of the two, in nats, by samples of both, in place of the fit to data. A flow with a context takes its
+    /// conditioning values from --data
+    #[arg(long, value_name = "TEACHER", conflicts_with = "recipe")]
+    pub against: Option<PathBuf>,
     /// A recipe whose [data] to use
     #[arg(long, value_name = "RECIPE", conflicts_with = "data")]
     pub recipe: Option<PathBuf>,

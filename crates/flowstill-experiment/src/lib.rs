@@ -7,7 +7,9 @@
 //! | follow a run, and stop it | [`Event`], [`Events`] |
 //! | read what came out | [`Comparison`], [`Row`], [`Metrics`], [`TrainedModel`] |
 //! | load data as a flow sees them | [`Prepared`], [`stream_rows`], [`pictures_in`] |
+//! | find the student to take under a budget, with data or from a flow file alone | [`Frontier`], [`Budget`] |
 //! | evaluate a flow on any data | [`evaluate_rows`], [`evaluate_pictures`], [`Reference`] |
+//! | measure how far a student is from its teacher | [`divergence()`] |
 //! | lay pictures of flows out on sheets | [`sheets`] |
 //! | give data by options instead of a recipe | [`Source`] |
 //! | tell people what came out | [`words`] |
@@ -54,6 +56,7 @@ pub mod sheets;
 
 mod compare;
 mod experiment;
+mod frontier;
 mod run_folder;
 mod runner;
 mod untrained;
@@ -64,11 +67,13 @@ pub use events::{Event, Events};
 pub use recipe::{DataPlan, ModelPlan, Override, Plan, Recipe, Source};
 
 pub use experiment::{Experiment, device};
+pub use frontier::{Axis, Budget, Candidate, Cost, FrontModel, Frontier, FrontierConfig, FrontierReport, Timing};
 pub use report::{Comparison, Failed, OverSeeds, PictureSummary, Report, Row, Summary};
 pub use runner::TrainedModel;
 
 pub use data::{PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Remedy, Subset};
 pub use data::{class_names, is_picture_set, scaling_of, trained_on, without_settings};
 pub use data::{pictures_in, read_context, read_rows, stream_rows};
+pub use evaluate::{Divergence, divergence};
 pub use evaluate::{EvaluateConfig, FeatureConfig, Metrics, NetworkName, Reference};
 pub use evaluate::{evaluate_pictures, evaluate_rows, shown_pixels};

@@ -17,12 +17,21 @@ pub struct OpenRun {
 /// When it cannot be written, or another process is at work in it.
 #[must_use = "the folder is locked as long as this lives"]
 pub fn open_run(plan: &Plan, run: &Path, events: &mut Events<'_>) -> Result<OpenRun> {
+    let open = open_folder(run, events)?;
+    write_atomically(&run.join("recipe.toml"), resolved(plan)?.as_bytes())?;
+    Ok(open)
+}
+
+/// The run folder, locked.
+///
+/// # Errors
+/// As [`open_run`].
+#[must_use = "the folder is locked as long as this lives"]
+pub fn open_folder(run: &Path, events: &mut Events<'_>) -> Result<OpenRun> {
     std::fs::create_dir_all(run).map_err(|error| {
         Error::run(format!("{}: cannot make the folder: {error}; choose another with --out", run.display()))
     })?;
-    let lock = lock(run, events)?;
-    write_atomically(&run.join("recipe.toml"), resolved(plan)?.as_bytes())?;
-    Ok(OpenRun { _lock: lock })
+    Ok(OpenRun { _lock: lock(run, events)? })
 }
 
 /// An advisory lock on a file that stays: to remove it would free the name while another process waits at it.

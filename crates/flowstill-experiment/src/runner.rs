@@ -202,7 +202,7 @@ impl<'a> Runner<'a> {
 }
 
 /// What ties a report to its flow.
-fn fingerprint(model: &Model) -> String {
+pub(crate) fn fingerprint(model: &Model) -> String {
     let noise = model.dequantizer.as_ref().map(|dequantizer| format!("-{:016x}", dequantizer.fingerprint()));
     format!("{:016x}{}", model.flow.fingerprint(), noise.unwrap_or_default())
 }

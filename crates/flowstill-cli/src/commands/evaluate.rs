@@ -16,6 +16,9 @@ use std::path::Path;
 
 pub(super) fn run(args: &Evaluate) -> Outcome<()> {
     let model = file::load(&args.flow, &choose(args.device)?)?;
+    if let Some(teacher) = &args.against {
+        return super::against::run(args, &model, teacher);
+    }
     if model.pictures.is_some() {
         return super::evaluate_pictures::run(args, &model);
     }

@@ -1,11 +1,13 @@
 //! Hand each command to its room.
 
+mod against;
 mod compare;
 mod data;
 mod data_pictures;
 mod distill;
 mod evaluate;
 mod evaluate_pictures;
+mod frontier;
 mod inspect;
 mod quickstart;
 mod reference;
@@ -53,6 +55,7 @@ pub fn run() -> Outcome<()> {
         Command::Train(args) => train::run(&args, cli.quiet),
         Command::Distill(args) => distill::run(&args, cli.quiet),
         Command::Compare(args) => compare::run(&args, cli.quiet),
+        Command::Frontier(args) => frontier::run(&args, cli.quiet),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sample(args) => sample::run(&args),

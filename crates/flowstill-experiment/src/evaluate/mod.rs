@@ -1,11 +1,13 @@
 //! Evaluate one model on data that it has not seen; what is asked, and what is found out.
 
+mod divergence;
 mod features;
 mod pictures;
 mod rows;
 
 use serde::{Deserialize, Serialize};
 
+pub use divergence::{Divergence, divergence};
 pub use features::{FeatureConfig, NetworkName, Reference};
 pub use pictures::{evaluate_pictures, shown_pixels};
 pub use rows::evaluate_rows;

@@ -66,7 +66,7 @@ fn two_samples(model: &Model, test: &Rows, config: &EvaluateConfig, metrics: &mu
     Ok(())
 }
 
-fn beside(values: &[f32], columns: usize, context: &[f32], width: usize) -> Vec<f32> {
+pub(super) fn beside(values: &[f32], columns: usize, context: &[f32], width: usize) -> Vec<f32> {
     let pairs = values.chunks_exact(columns).zip(context.chunks_exact(width.max(1)));
     pairs.flat_map(|(row, context)| row.iter().chain(context).copied()).collect()
 }

@@ -29,6 +29,8 @@ pub struct Plan {
     pub device: String,
     /// The table, or the pictures.
     pub data: DataPlan,
+    /// `[train]`, which each model's own settings lie over.
+    pub train: TrainConfig,
     /// The teacher's training, if it is trained here.
     pub teacher: Option<ModelPlan>,
     /// The teacher's file, if it is not.
@@ -162,6 +164,7 @@ impl Plan {
             name: recipe.name.clone(),
             device: device.to_string(),
             data,
+            train: common,
             teacher,
             teacher_file,
             plain,

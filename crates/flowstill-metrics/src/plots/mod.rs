@@ -17,8 +17,10 @@ mod legend;
 
 mod bars;
 mod curves;
+mod frontier;
 mod pairwise;
 
 pub use bars::{Role, bars_with_errors};
 pub use curves::{Series, curves};
+pub use frontier::{Spot, frontier};
 pub use pairwise::{Sample, pairwise};
