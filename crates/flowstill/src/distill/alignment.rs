@@ -51,7 +51,9 @@ impl Pair {
         let (own, theirs) = (places(&self.student_order), places(&self.teacher_order));
         if own.iter().zip(&theirs).any(|(own, theirs)| own.is_some() != theirs.is_some()) {
             let (i, t) = (self.student, self.teacher);
-            notes.push(format!("pair ({i}, {t}): other variables leave the student than the teacher; compared as they stand"));
+            notes.push(format!(
+                "pair ({i}, {t}): other variables leave the student than the teacher; compared as they stand"
+            ));
             return Self { student_order: None, teacher_order: None, ..self };
         }
         let order = |places: Vec<Option<usize>>| Some(places.into_iter().flatten().collect());

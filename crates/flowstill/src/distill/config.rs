@@ -256,11 +256,7 @@ impl DistillConfig {
             ("distill.outlier", self.outlier > 0.0 && self.outlier.is_finite(), "use a finite number above 0"),
             ("distill.norm_control", self.norm_control >= 0.0 && self.norm_control.is_finite(), "use 0 or more"),
             ("distill.alignment", self.alignment != AlignmentConfig::Every(0), "use every n-th step with n at least 1"),
-            (
-                "distill.distance",
-                self.distance.is_sound(),
-                "use a finite delta above 0",
-            ),
+            ("distill.distance", self.distance.is_sound(), "use a finite delta above 0"),
         ];
         match rules.iter().find(|(_, good, _)| !good) {
             Some((name, _, remedy)) => Err(Error::config(*name, "out of range", *remedy)),

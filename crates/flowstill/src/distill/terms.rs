@@ -1,6 +1,6 @@
 //! Give single terms of a distillation settings of their own, and say what every term weighs at a step.
 
-use super::{DistillConfig, Distance};
+use super::{Distance, DistillConfig};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -112,11 +112,7 @@ impl Terms {
                     "give fractions of the run between 0 and 1, from before to",
                 ),
                 ("temperature", term.temperature.is_none() || draws, "leave it out: this term draws no noise"),
-                (
-                    "temperature",
-                    term.temperature.is_none_or(|t| t > 0.0 && t.is_finite()),
-                    "use a number above 0",
-                ),
+                ("temperature", term.temperature.is_none_or(|t| t > 0.0 && t.is_finite()), "use a number above 0"),
             ];
             if let Some((key, _, remedy)) = rules.iter().find(|(_, good, _)| !good) {
                 return Err(Error::config(format!("distill.terms.{name}.{key}"), "out of range", *remedy));
