@@ -1,5 +1,6 @@
 //! `flowstill evaluate` of a flow over pictures: bits per dimension, and how far its samples are from real pictures.
 
+use super::evaluate::round_trips;
 use crate::args::Evaluate;
 use crate::dataspec::{picture_config, typed};
 use crate::failure::{Failure, Outcome};
@@ -92,13 +93,14 @@ fn json(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
     let mut value = serde_json::json!(metrics);
     if let Some(object) = value.as_object_mut() {
         // What is said of tables alone, and in other units below.
-        let foreign = ["c2st", "mmd2", "standard_error", "samples_not_finite"];
+        let foreign = ["c2st", "mmd2", "standard_error"];
         object.retain(|key, _| !key.starts_with("test_") && !foreign.iter().any(|name| key.starts_with(name)));
     }
     value["log_likelihood_nats"] = (-metrics.test_nll_nats).into();
     value["pictures"] = metrics.test_rows.into();
     value["parameters"] = model.flow.parameter_count().into();
     value["data"] = named.into();
+    value["faults"] = metrics.faults().into();
     if let Some(real) = real {
         value["frechet_reference"] = real.into();
     }
@@ -107,7 +109,7 @@ fn json(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
 
 fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -> String {
     let with_error = |value: Option<f64>, error: Option<f64>, digits: usize| match (value, error) {
-        (Some(value), Some(error)) => format!("{value:.digits$} ± {:.digits$}", 2.0 * error),
+        (Some(value), Some(error)) => format!("{value:.digits$} ± {:.digits$}", metrics.half_width(error)),
         (Some(value), None) => format!("{value:.digits$}"),
         _ => "-".into(),
     };
@@ -125,7 +127,7 @@ fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
     let mut lines = vec![
         ("data", named),
         ("pictures", metrics.test_rows.to_string()),
-        ("bits/dim", format!("{bits} (2 se){draws}")),
+        ("bits/dim", format!("{bits} (95 %){draws}")),
         ("log-likelihood", format!("{:.2} nats a picture", -metrics.test_nll_nats)),
     ];
     if let (Some(distance), Some(network)) = (metrics.frechet_distance, &metrics.frechet_network) {
@@ -142,13 +144,13 @@ fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
         let part = |value: Option<f64>| with_error(value, None, 4);
         lines.push(("precision", format!("{}, recall {}", part(metrics.precision), part(metrics.recall))));
     }
-    let round_trip = metrics.round_trip_error.map(|error| format!("max |x - f^-1(f(x))| = {error:.1e}"));
+    lines.extend(round_trips(metrics, "pictures"));
     lines.extend([
-        ("round trip", round_trip.unwrap_or("not finite".into())),
         ("log_prob", rate(metrics.log_prob_rows_per_second, metrics.log_prob_latency_ms)),
         ("sample", rate(metrics.sample_rows_per_second, metrics.sample_latency_ms)),
         ("parameters", model.flow.parameter_count().to_string()),
     ]);
+    lines.extend(metrics.faults().into_iter().map(|fault| ("attention", fault)));
     lines.iter().map(|(name, value)| format!("{name:15} {value}\n")).collect()
 }
 
