@@ -2,7 +2,7 @@
 
 use super::choose;
 use crate::args::Evaluate;
-use crate::dataspec::{data_config, picture_config};
+use crate::dataspec::{changed, data_config, picture_config};
 use crate::failure::{Failure, Outcome};
 use crate::out;
 use flowstill::file;
@@ -119,6 +119,17 @@ pub(super) fn round_trips(metrics: &Metrics, what: &str) -> Vec<(&'static str, S
     lines
 }
 
+/// How the settings that cut a data set as before are given, where the command line or a recipe gave others.
+pub(super) fn remedy(args: &Evaluate, settings: &[(&'static str, String)]) -> String {
+    match (&args.recipe, &args.data) {
+        (Some(recipe), _) => {
+            let keys = settings.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
+            format!("{keys} under [data] of {}", recipe.display())
+        }
+        (None, text) => changed(text.as_deref().unwrap_or_default(), settings),
+    }
+}
+
 /// The rows to judge on, standardised as the flow wants them, and what they are called.
 fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
     let config = match (&args.recipe, &args.data) {
@@ -147,13 +158,14 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
                 )));
             }
             let raw = read_rows(model, path)?;
-            trained_on(&model.facts, path).iter().for_each(|told| out::note(told));
+            trained_on(model, path).iter().for_each(|told| out::note(told));
             return Ok((standardised(model, &raw, path)?, path.display().to_string()));
         }
     };
     let data = Prepared::from_table_for(model, &config)?;
     let split = Subset::from(args.split);
-    data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
+    let remedy = |settings: &[_]| remedy(args, settings);
+    data.check_unseen(&model.facts, split, Remedy::Said(&remedy))?.iter().for_each(|doubt| out::note(doubt));
     let rows =
         data.part(split).rows().cloned().ok_or_else(|| Failure::input("--data: expected a table, got pictures"))?;
     Ok((rows, format!("{} split of {}", split.name(), data.source)))

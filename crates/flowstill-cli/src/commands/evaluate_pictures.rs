@@ -1,6 +1,6 @@
 //! `flowstill evaluate` of a flow over pictures: bits per dimension, and how far its samples are from real pictures.
 
-use super::evaluate::round_trips;
+use super::evaluate::{remedy, round_trips};
 use crate::args::Evaluate;
 use crate::dataspec::{picture_config, typed};
 use crate::failure::{Failure, Outcome};
@@ -168,14 +168,15 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
         (None, text) => {
             let path = Path::new(text.as_deref().unwrap_or_default());
             let pictures = pictures_in(model, path)?;
-            trained_on(&model.facts, path).iter().for_each(|told| out::note(told));
+            trained_on(model, path).iter().for_each(|told| out::note(told));
             let named = path.display().to_string();
             return Ok(Material { real: pictures.clone(), real_named: named.clone(), pictures, named });
         }
     };
     let data = Prepared::from_pictures_for(model, &config)?;
     let split = Subset::from(args.split);
-    data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
+    let remedy = |settings: &[_]| remedy(args, settings);
+    data.check_unseen(&model.facts, split, Remedy::Said(&remedy))?.iter().for_each(|doubt| out::note(doubt));
     let of = |split: Subset| format!("{} split of {}", split.name(), data.source);
     let taken = |examples: &flowstill::train::Examples| {
         examples.pictures().cloned().ok_or_else(|| Failure::run("expected pictures; report this bug"))

@@ -16,7 +16,7 @@ pub use overrides::Override;
 pub use plan::{DataPlan, ModelPlan, Plan};
 pub use source::Source;
 
-pub(crate) use difference::{differences, training_differences};
+pub(crate) use difference::{Difference, differences, training_differences};
 pub(crate) use plan::{DISTILLED, PLAIN, TEACHER, missing};
 pub(crate) use resolved::resolved;
 

@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::Result;
-use crate::recipe::{ModelPlan, PLAIN, Plan, TEACHER, training_differences};
+use crate::recipe::{Difference, ModelPlan, PLAIN, Plan, TEACHER, differences, training_differences};
 use serde::{Deserialize, Serialize};
 
 /// What a model is in a comparison.
@@ -51,14 +51,26 @@ pub(crate) fn place(row: &mut Row, model: &ModelPlan, plan: &Plan) -> Result<()>
             found
         }
     };
-    row.differs = model.differs.clone();
-    if let (Kind::Teacher, Some(plain)) = (row.kind, &plan.plain) {
-        let different = training_differences(&model.train, &plain.train)?;
-        let each = different.iter().map(|(key, own, other)| format!("{key} = {own}, not {other}"));
-        let differs = each.collect::<Vec<_>>().join("; ");
-        row.differs = (!differs.is_empty()).then(|| format!("train: {differs}"));
-    }
+    row.differs = match &plan.plain {
+        Some(plain) => difference(model, plain, row.kind)?,
+        None => None,
+    };
     Ok(())
+}
+
+/// In what a model's flow and training are not the plain student's; a teacher's flow is another anyway.
+fn difference(model: &ModelPlan, plain: &ModelPlan, kind: Kind) -> Result<Option<String>> {
+    let listed = |all: Vec<Difference>| {
+        all.into_iter().map(|(key, own, other)| format!("{key} = {own}, not {other}")).collect::<Vec<_>>().join("; ")
+    };
+    let flow = match kind {
+        Kind::Teacher => Vec::new(),
+        _ => differences(&model.flow, &plain.flow)?,
+    };
+    let parts = [("flow", listed(flow)), ("train", listed(training_differences(&model.train, &plain.train)?))];
+    let said: Vec<String> =
+        parts.into_iter().filter(|(_, what)| !what.is_empty()).map(|(name, what)| format!("{name}: {what}")).collect();
+    Ok((!said.is_empty()).then(|| said.join("; ")))
 }
 
 /// The same for a teacher that came from a file: nothing is known of its training but how long it took.
@@ -109,5 +121,6 @@ mod tests {
         assert_eq!(of("start"), (Kind::Distilled, Some("plain")));
         assert_eq!(rows[0].3.as_deref(), Some("train: steps = 30, not 9"));
         assert_eq!(rows[1].3, None);
+        assert_eq!(rows[3].3.as_deref(), Some("flow: hidden = [99], not [100,100]"));
     }
 }
