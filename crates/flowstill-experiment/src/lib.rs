@@ -54,6 +54,7 @@ pub mod sheets;
 
 mod compare;
 mod experiment;
+mod further;
 mod run_folder;
 mod runner;
 mod untrained;
