@@ -8,7 +8,6 @@ use crate::run_folder::open_run;
 use crate::runner::{Runner, TrainedModel};
 use crate::{Error, Event, Events, Result};
 use flowstill::burn::tensor::Device;
-use flowstill::distill::{DistillConfig, Inheritance};
 use flowstill::file;
 use flowstill::model::Model;
 use std::path::{Path, PathBuf};
@@ -65,7 +64,7 @@ impl Experiment {
         let model = model(&self.plan)?;
         let data = load_data(&self.plan, None, events)?;
         let mut runner = Runner::new(&self.plan, &data, &self.run, device, events);
-        runner.check_folder(model)?;
+        runner.check_folder(model, false)?;
         let _open = open_run(&self.plan, &self.run, runner.events)?;
         runner.learn(model, None, &model.role)
     }
@@ -87,7 +86,8 @@ impl Experiment {
             Some(name) => plan.variant(name)?,
             None => plan.distilled.as_ref().ok_or_else(|| missing(&plan.name, "student"))?,
         };
-        if student.distill.as_ref().is_some_and(teaches_nothing) {
+        // Recipes of a comparison keep the losses in their variants; alone, such a [distill] would train a plain student under another name.
+        if !student.is_distilled() {
             return Err(Error::input(format!(
                 "recipe {}: its [distill] gives every loss the weight 0; name one of its variants (--variant NAME), or set a weight \
                  (--set distill.teacher_samples=0.3)",
@@ -106,7 +106,11 @@ impl Experiment {
             }
         };
         runner.preflight(student, Some(&untrained))?;
-        runner.check_folder(student)?;
+        let goes_on = match (&given, &plan.teacher) {
+            (None, Some(teacher)) => runner.check_folder(&teacher.with_seed(student.train.seed), false)?,
+            _ => false,
+        };
+        runner.check_folder(student, goes_on)?;
         let _open = open_run(plan, &self.run, runner.events)?;
         let teacher = match (given, &plan.teacher) {
             (Some(model), _) => model,
@@ -122,12 +126,6 @@ impl Experiment {
         };
         runner.learn(student, Some(&teacher), &student.role)
     }
-}
-
-/// Recipes of a comparison keep the losses in their variants; alone, such a [distill] would train a plain student under another name.
-fn teaches_nothing(config: &DistillConfig) -> bool {
-    let weights = [config.lkd, config.ilkd, config.skd, config.teacher_samples, config.norm_control];
-    weights.iter().all(|weight| *weight == 0.0) && matches!(config.inherit, Inheritance::None)
 }
 
 /// The device that recipes call `cpu` or `gpu`.

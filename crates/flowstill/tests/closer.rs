@@ -28,7 +28,8 @@ fn a_student_comes_closer_to_its_teacher_under_every_loss_alone() {
     let teacher = moved_by(0.2, &config, COLUMNS, 0, 3);
     let draw = |count, seed| teacher.sample(count, 1.0, None, &mut random::stream(seed, "held", 0)).expect("samples");
     let held = draw(4000, 1);
-    let data: TrainingData = TrainingData { train: rows(&draw(2000, 2)).into(), validation: rows(&draw(1000, 3)).into() };
+    let data: TrainingData =
+        TrainingData { train: rows(&draw(2000, 2)).into(), validation: rows(&draw(1000, 3)).into() };
     // From where training begins, its first batch seen: what the loss does is what comes after.
     let architecture = config.assemble(COLUMNS, 0, 9).expect("valid");
     let mut start = Flow::student(&architecture, 9, &Device::default()).expect("valid");

@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// A figure over seeds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct OverSeeds {
+pub struct PerSeed {
     /// One value a seed.
     pub values: Vec<f64>,
     /// Their mean.
@@ -25,7 +25,7 @@ pub struct OverSeeds {
     pub half_width_95: Option<f64>,
 }
 
-impl OverSeeds {
+impl PerSeed {
     pub(super) fn of(values: &[f64]) -> Self {
         let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
         let spread = mean_and_standard_error(values).ok();
@@ -54,14 +54,14 @@ pub struct FrontModel {
     /// What it costs to run: all models timed in turn, several rounds, in this process alone.
     pub cost: Cost,
     /// Log-likelihood of the test rows, nats, standardised data.
-    pub nats: OverSeeds,
+    pub nats: PerSeed,
     /// Log-likelihood of the validation rows, by which the student was chosen.
-    pub validation_nats: Option<OverSeeds>,
+    pub validation_nats: Option<PerSeed>,
     /// How much more likely than its plain twin's the test rows are, paired by seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gain_over_plain: Option<OverSeeds>,
+    pub gain_over_plain: Option<PerSeed>,
     /// `KL(teacher || student)` in nats.
-    pub kl_from_teacher: Option<OverSeeds>,
+    pub kl_from_teacher: Option<PerSeed>,
     /// All that was measured between teacher and student, seed by seed.
     pub divergences: Vec<Divergence>,
     /// Accuracy of a classifier between samples and test rows.
@@ -145,7 +145,7 @@ impl FrontierReport {
         };
         let row = |model: &FrontModel| {
             let own = |of: fn(&Cost) -> f64| times(of(&model.cost), teacher.map(|teacher| of(&teacher.cost)));
-            let optional = |figure: &Option<OverSeeds>| figure.as_ref().map_or(String::new(), |figure| figure.text(3));
+            let optional = |figure: &Option<PerSeed>| figure.as_ref().map_or(String::new(), |figure| figure.text(3));
             let gain = model.gain_over_plain.as_ref().map_or(String::new(), |gain| {
                 let open = gain.half_width_95.is_none_or(|half| gain.mean.abs() <= half);
                 format!("{}{}", gain.text(3), if open { " ?" } else { "" })
