@@ -41,6 +41,7 @@
 
 mod error;
 mod events;
+mod printable;
 pub mod words;
 
 mod recipe;

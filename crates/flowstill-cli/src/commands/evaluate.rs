@@ -89,7 +89,7 @@ pub(super) fn run(args: &Evaluate) -> Outcome<()> {
         ),
         ("parameters", model.flow.parameter_count().to_string()),
     ];
-    out::print(&lines.map(|(name, value)| format!("{name:15} {value}\n")).concat())
+    out::print_values(lines, 15)
 }
 
 /// The rows to judge on, standardised as the flow wants them, and what they are called.

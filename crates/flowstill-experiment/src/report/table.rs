@@ -2,7 +2,7 @@
 
 use super::{Comparison, OverSeeds, PictureSummary, Summary};
 use crate::recipe::PLAIN;
-use crate::words::thousands;
+use crate::words::{printable, thousands};
 use flowstill_metrics::{Align, markdown_table, text_table};
 
 const HEADERS: [&str; 9] = [
@@ -74,7 +74,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
 
 fn heading(comparison: &Comparison) -> String {
     let seeds = comparison.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    format!("{}: {} (seeds {seeds})", comparison.name, comparison.data)
+    format!("{}: {} (seeds {seeds})", printable(&comparison.name), printable(&comparison.data))
 }
 
 fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
