@@ -32,12 +32,16 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
 
 /// The same for a JSON document, as `\u202e`, which means the same to whoever reads it.
 pub fn printable_json(text: &str) -> Cow<'_, str> {
-    escaped(text, |c| c == '\n', |out, c| {
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            // Writing to a string does not fail.
-            let _ = write!(out, "\\u{unit:04x}");
-        }
-    })
+    escaped(
+        text,
+        |c| c == '\n',
+        |out, c| {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        },
+    )
 }
 
 fn escaped(text: &str, stays: fn(char) -> bool, escape: fn(&mut String, char)) -> Cow<'_, str> {

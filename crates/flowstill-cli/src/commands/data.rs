@@ -84,7 +84,9 @@ fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
         report.steps.iter().for_each(|step| text.push_str(&format!("  {}\n", printable(step))));
         match agrees {
             true => text.push_str("agrees with the published shape\n"),
-            false => report.differences.iter().for_each(|line| text.push_str(&format!("differs: {}\n", printable(line)))),
+            false => {
+                report.differences.iter().for_each(|line| text.push_str(&format!("differs: {}\n", printable(line))))
+            }
         }
         out::print(&text)?;
     }
@@ -123,7 +125,13 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
         let own = values.iter().skip(at).step_by(columns);
         let (low, high) = own.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
         let raw = |value: f32| format!("{:.5}", f64::from(value) * scales.std[at] + scales.mean[at]);
-        vec![printable(name).into_owned(), format!("{:.5}", scales.mean[at]), format!("{:.5}", scales.std[at]), raw(low), raw(high)]
+        vec![
+            printable(name).into_owned(),
+            format!("{:.5}", scales.mean[at]),
+            format!("{:.5}", scales.std[at]),
+            raw(low),
+            raw(high),
+        ]
     });
     let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
     let table =

@@ -68,7 +68,9 @@ pub(super) fn check(name: PictureSetName, path: Option<&Path>, as_json: bool) ->
         match (agrees, published) {
             (true, true) => text.push_str("agrees with the published shape\n"),
             (true, false) => text.push_str("nothing is published to compare it with\n"),
-            (false, _) => report.differences.iter().for_each(|line| text.push_str(&format!("differs: {}\n", printable(line)))),
+            (false, _) => {
+                report.differences.iter().for_each(|line| text.push_str(&format!("differs: {}\n", printable(line))))
+            }
         }
         out::print(&text)?;
     }

@@ -117,13 +117,14 @@ fn parse<const N: usize>(path: &Path, bytes: &[u8], what: &str) -> Result<([usiz
         *size = u32::from_be_bytes(word) as usize;
     }
     let length = sizes.iter().try_fold(1u64, |length, &size| length.checked_mul(size as u64)).unwrap_or(u64::MAX);
-    if length > limits::room(bytes.len() as u64) {
-        let expected = format!("as many bytes of {what} as its sizes say ({sizes:?})");
-        return Err(wrong(expected, format!("a file of {} bytes", bytes.len())));
-    }
     // Grows with what is there, whatever the sizes claim; one byte more shows a file that is too long.
     let mut values = Vec::new();
-    reader.take(length.saturating_add(1)).read_to_end(&mut values).map_err(cut)?;
+    let room = limits::room(bytes.len() as u64);
+    reader.take(length.min(room).saturating_add(1)).read_to_end(&mut values).map_err(cut)?;
+    if values.len() as u64 > room {
+        let got = format!("a packed file of {} bytes that unfolds to more than {room}", bytes.len());
+        return Err(wrong(format!("{length} bytes of {what} (sizes {sizes:?})"), got));
+    }
     if values.len() as u64 != length {
         let got = if values.len() as u64 > length { "more".to_string() } else { values.len().to_string() };
         return Err(wrong(format!("{length} bytes of {what} (sizes {sizes:?})"), got));

@@ -13,7 +13,7 @@ const COLUMNS: usize = 100_000;
 /// Bytes of one line of text, or of one record in quotes, at most.
 pub(crate) const RECORD: u64 = 8 << 20;
 /// What any compressed file may unfold to, whatever its size.
-const FREE: u64 = 16 << 20;
+const FREE: u64 = 4 << 20;
 /// What a compressed file may unfold to besides, in multiples of its size.
 const TIMES: u64 = 256;
 

@@ -9,8 +9,8 @@ use parquet::basic::{Compression, ConvertedType, Repetition, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{DataType, DoubleType};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescriptor, Type};
@@ -123,7 +123,9 @@ fn column_values(reader: ColumnReader, column: &ColumnDescriptor, rows: i64) -> 
     );
     match reader {
         ColumnReader::BoolColumnReader(reader) => typed(reader, level, rows, |value| f64::from(u8::from(value))),
-        ColumnReader::Int32ColumnReader(reader) if unsigned => typed(reader, level, rows, |value| f64::from(value as u32)),
+        ColumnReader::Int32ColumnReader(reader) if unsigned => {
+            typed(reader, level, rows, |value| f64::from(value as u32))
+        }
         ColumnReader::Int32ColumnReader(reader) => typed(reader, level, rows, f64::from),
         ColumnReader::Int64ColumnReader(reader) if unsigned => typed(reader, level, rows, |value| value as u64 as f64),
         ColumnReader::Int64ColumnReader(reader) => typed(reader, level, rows, |value| value as f64),

@@ -29,7 +29,8 @@ impl<'a> RowGatherer<'a> {
             None => (0..have.len()).collect(),
             Some(wanted) => {
                 // The first of equal names; by a map, for both lists may be long.
-                let places: HashMap<&str, usize> = have.iter().enumerate().rev().map(|(at, name)| (&name[..], at)).collect();
+                let places: HashMap<&str, usize> =
+                    have.iter().enumerate().rev().map(|(at, name)| (&name[..], at)).collect();
                 let place = |name: &String| places.get(&name[..]).map_or_else(|| find(path, have, name), |&at| Ok(at));
                 wanted.iter().map(place).collect::<Result<Vec<_>>>()?
             }
