@@ -43,6 +43,7 @@
 
 mod error;
 mod events;
+mod printable;
 pub mod words;
 
 mod recipe;

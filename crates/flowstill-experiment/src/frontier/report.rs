@@ -5,7 +5,7 @@ use super::{Axis, Budget, Candidate, Cost, FrontierConfig};
 use crate::evaluate::Divergence;
 use crate::recipe::TEACHER;
 use crate::report::json;
-use crate::words::thousands;
+use crate::words::{printable, thousands};
 use crate::{Error, Event, Events, Result};
 use flowstill::distill::DistillConfig;
 use flowstill::file::write_atomically;
@@ -116,7 +116,7 @@ impl FrontierReport {
     /// The same in Markdown.
     pub fn markdown(&self) -> String {
         let table = markdown_table(&self.headers(), &self.cells(), &ALIGN);
-        format!("# {}\n\n{table}\n{}", self.name, self.notes())
+        format!("# {}\n\n{table}\n{}", printable(&self.name), self.notes())
     }
 
     fn headers(&self) -> [&'static str; 10] {
@@ -189,10 +189,10 @@ impl FrontierReport {
             lines.push(format!("Over the budget before training: {}.", names.join(", ")));
         }
         for candidate in failed {
-            lines.push(format!("{}: {}", candidate.role, candidate.failed.clone().unwrap_or_default()));
+            lines.push(format!("{}: {}", candidate.role, printable(candidate.failed.as_deref().unwrap_or_default())));
         }
         lines.push(match &self.chosen {
-            Some(file) => format!("The student to take: {file}"),
+            Some(file) => format!("The student to take: {}", printable(file)),
             None => "No student keeps to the budget when measured in the end; loosen it.".into(),
         });
         lines.join("\n") + "\n"
