@@ -139,7 +139,12 @@ mod tests {
         let plain = runner.build(plan.plain.as_ref().expect("a student"), None).expect("builds").0;
         let taught = runner.build(&plan.variants[0], Some(&teacher)).expect("builds").0;
         assert_eq!(plain.fingerprint(), taught.fingerprint());
-        let old = Flow::new(teacher.architecture(), plan.teacher.as_ref().map_or(0, |teacher| teacher.train.seed), &flowstill::device::cpu()).expect("builds");
+        let old = Flow::new(
+            teacher.architecture(),
+            plan.teacher.as_ref().map_or(0, |teacher| teacher.train.seed),
+            &flowstill::device::cpu(),
+        )
+        .expect("builds");
         assert_eq!(teacher.fingerprint(), old.fingerprint(), "teachers of before are drawn again");
         for ((name, own), (_, theirs)) in plain.params().into_iter().zip(teacher.params()) {
             let drawn = |values: &[f32]| values.iter().any(|value| ![0.0, 1.0, -1.0].contains(value));
