@@ -134,7 +134,7 @@ fn a_file_where_the_run_folder_should_be_is_told() {
     assert!(error.contains("taken/run: cannot make the folder"), "{error}");
     let flow = common::trained().to_str().unwrap();
     for name in ["taken/rows.csv", "taken/rows.npy", "taken/rows.parquet"] {
-        let error = fail(folder.path(), &["sample", flow, "--out", name], 1);
+        let error = fail(folder.path(), &["sample", flow, "--out", name], 2);
         assert!(error.contains(name) && !error.trim_end().contains('\n'), "{error}");
     }
     assert_eq!(std::fs::read(folder.path().join("taken")).unwrap(), b"");

@@ -116,3 +116,39 @@ fn with_noise(made: Distillation, config: &DistillConfig, teacher: &Model) -> Re
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Recipe;
+    use crate::data::Prepared;
+    use crate::recipe::DataPlan;
+    use flowstill::Parameters;
+
+    #[test]
+    fn students_of_a_seed_start_alike_and_not_as_their_teacher() {
+        let text = "name = \"r\"\n[data]\nset = \"household\"\n[teacher]\nflow = { kind = \"glow\", steps = 2, hidden = 8 }\n\
+            [student]\nflow = { kind = \"glow\", steps = 2, hidden = 8 }\n[distill]\ninherit = \"none\"\n\
+            [[compare.variants]]\nname = \"a\"\nskd = 0.2\n";
+        let plan = Recipe::parse("r.toml", text, Vec::new()).and_then(|recipe| recipe.plan()).expect("a plan");
+        let DataPlan::Table(table) = &plan.data else { panic!("a table") };
+        let data = Prepared::from_table(table).expect("loads");
+        let mut events = |_: crate::Event<'_>| flowstill::train::Control::Continue;
+        let runner = Runner::new(&plan, &data, std::path::Path::new("runs"), flowstill::device::cpu(), &mut events);
+        let teacher = runner.build(plan.teacher.as_ref().expect("a teacher"), None).expect("builds").0;
+        let plain = runner.build(plan.plain.as_ref().expect("a student"), None).expect("builds").0;
+        let taught = runner.build(&plan.variants[0], Some(&teacher)).expect("builds").0;
+        assert_eq!(plain.fingerprint(), taught.fingerprint());
+        let old = Flow::new(
+            teacher.architecture(),
+            plan.teacher.as_ref().map_or(0, |teacher| teacher.train.seed),
+            &flowstill::device::cpu(),
+        )
+        .expect("builds");
+        assert_eq!(teacher.fingerprint(), old.fingerprint(), "teachers of before are drawn again");
+        for ((name, own), (_, theirs)) in plain.params().into_iter().zip(teacher.params()) {
+            let drawn = |values: &[f32]| values.iter().any(|value| ![0.0, 1.0, -1.0].contains(value));
+            assert!(!drawn(&own.values()) || own.values() != theirs.values(), "{name} is the teacher's");
+        }
+    }
+}

@@ -324,8 +324,8 @@ fn latents_of_every_level_are_compared_in_their_own_order() {
     // The halves that leave the two flows hold the same two variables in another order; what stays is alike.
     let flow = |leaving: &str, top: &str| -> Flow {
         let text = format!(
-            r#"{{"event":[2,2,1],"context":0,"levels":[[{{"kind":"chain","steps":[{{"kind":"squeeze"}},{{"kind":"permute","indices":{leaving}}}]}}],
-            [{{"kind":"permute","indices":{top}}}]],"splits":[{{"channels":4,"prior":{{"kind":"standard"}}}}],"base":{{"kind":"standard_normal"}}}}"#
+            r#"{{"event":[2,2,1],"context":0,"levels":[[{{"bijector":"chain","steps":[{{"bijector":"squeeze"}},{{"bijector":"permute","indices":{leaving}}}]}}],
+            [{{"bijector":"permute","indices":{top}}}]],"splits":[{{"channels":4,"prior":{{"kind":"standard"}}}}],"base":{{"kind":"standard_normal"}}}}"#
         );
         let architecture: Architecture = serde_json::from_str(&text).expect("valid");
         Flow::new(&architecture, 1, &Device::default()).expect("valid")

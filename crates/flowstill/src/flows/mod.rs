@@ -8,9 +8,12 @@ mod memory;
 mod named;
 mod nsf;
 mod own;
-pub(crate) mod program;
+mod program;
+pub(crate) mod programs;
 mod realnvp;
+mod run;
 mod segment;
+mod statistics;
 
 pub use flow::{Flow, Level};
 pub use flowstill_runtime::Refused;

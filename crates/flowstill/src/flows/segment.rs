@@ -5,7 +5,7 @@ use super::{Architecture, Latents};
 use crate::Result;
 use crate::base::BaseConfig;
 use crate::bijectors::{Bijector, BijectorConfig, Context};
-use crate::flows::program::Programs;
+use crate::flows::programs::Programs;
 use burn::tensor::Tensor;
 use std::collections::HashMap;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! Run a flow for a model: by its compiled program in f32 on the CPU, by the composition of its layers everywhere else.
 
-use crate::flows::program::Lease;
+use crate::flows::programs::Lease;
 use crate::flows::{Flow, Latents};
 use crate::param::Parameters;
 use crate::{Result, to_f32};
