@@ -96,11 +96,14 @@ fn find(facts: &TrainingFacts, data: &Prepared, part: Subset) -> Finding {
         ));
     }
     // Where the test split comes with the set, that it is the same says nothing of the seed.
-    let same_order = theirs.seed == ours.seed || (same_test && !data.own_splits[1]);
+    let same_order = (theirs.seed == ours.seed && theirs.groups == ours.groups) || (same_test && !data.own_splits[1]);
     if clean(theirs, ours, same_test, same_order, part) {
         return Finding::Clean;
     }
+    // That there were none cannot be set, but only left out.
+    let groups = theirs.groups.clone().unwrap_or_else(|| "none (leave it out)".into());
     let all = [
+        ("groups", groups, theirs.groups != ours.groups),
         ("seed", theirs.seed.to_string(), theirs.seed != ours.seed),
         ("test", theirs.test.to_string(), theirs.test != ours.test),
         ("validation", theirs.validation.to_string(), part == "validation" && theirs.validation != ours.validation),
@@ -125,8 +128,10 @@ pub fn trained_on(model: &Model, path: &Path) -> Option<String> {
     let (what, set) = if path.is_dir() { ("pictures", "folder") } else { ("rows", "table") };
     let mut spec = vec![("set", split.set.clone()), ("path", toml_text(&path.to_string_lossy()))];
     match model.pictures {
-        Some(scaling) if scaling.bits != 8 => spec.push(("bits", scaling.bits.to_string())),
-        Some(_) => {}
+        Some(scaling) => {
+            let bits = (scaling.bits != 8).then(|| ("bits", scaling.bits.to_string()));
+            spec.extend(bits.into_iter().chain(split.groups.clone().map(|groups| ("groups", groups))));
+        }
         // The table may have more columns than the flow was given, and which of them are conditions is not in it.
         None => {
             for (key, names) in [("columns", &facts.columns), ("context_columns", &facts.context_columns)] {
