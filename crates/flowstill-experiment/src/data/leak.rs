@@ -12,7 +12,7 @@ use toml::Value;
 pub enum Remedy<'a> {
     /// As `--set data.KEY=VALUE`.
     Set,
-    /// As whoever asks says it, for the settings that would cut as before.
+    /// As whoever asks says it, for the settings that would cut as before; one without a value is to be left out.
     Said(&'a dyn Fn(&[(&'static str, String)]) -> String),
 }
 
@@ -41,9 +41,16 @@ impl Prepared {
         let listed = |way: &dyn Fn(&(&str, String)) -> String, with: &str| {
             settings.iter().map(way).collect::<Vec<_>>().join(with)
         };
-        let cut = listed(&|(key, value)| format!("{key} {value}"), ", ");
+        let cut =
+            listed(&|(key, value)| if value.is_empty() { format!("no {key}") } else { format!("{key} {value}") }, ", ");
         let remedy = match remedy {
-            Remedy::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
+            Remedy::Set => {
+                let set = |(key, value): &(&str, String)| match value.is_empty() {
+                    true => format!("no data.{key}"),
+                    false => format!("--set {}", shell_word(&format!("data.{key}={value}"))),
+                };
+                listed(&set, " ")
+            }
             Remedy::Said(say) => say(&settings),
         };
         Err(Error::input(format!(
@@ -100,10 +107,8 @@ fn find(facts: &TrainingFacts, data: &Prepared, part: Subset) -> Finding {
     if clean(theirs, ours, same_test, same_order, part) {
         return Finding::Clean;
     }
-    // That there were none cannot be set, but only left out.
-    let groups = theirs.groups.clone().unwrap_or_else(|| "none (leave it out)".into());
     let all = [
-        ("groups", groups, theirs.groups != ours.groups),
+        ("groups", theirs.groups.clone().unwrap_or_default(), theirs.groups != ours.groups),
         ("seed", theirs.seed.to_string(), theirs.seed != ours.seed),
         ("test", theirs.test.to_string(), theirs.test != ours.test),
         ("validation", theirs.validation.to_string(), part == "validation" && theirs.validation != ours.validation),
