@@ -7,13 +7,16 @@ use flowstill::model::{Model, SplitFacts, TrainingFacts};
 use std::path::Path;
 use toml::Value;
 
+/// A key of a recipe's `[data]` with its value as typed; an empty one is to be left out.
+pub type Setting = (&'static str, String);
+
 /// How the remedy is typed.
 #[derive(Clone, Copy)]
 pub enum Remedy<'a> {
     /// As `--set data.KEY=VALUE`.
     Set,
-    /// As whoever asks says it, for the settings that would cut as before; one without a value is to be left out.
-    Said(&'a dyn Fn(&[(&'static str, String)]) -> String),
+    /// As whoever asks says it, for the settings that would cut as before.
+    Said(&'a dyn Fn(&[Setting]) -> String),
 }
 
 /// What is to be said about a part of a split.
@@ -24,7 +27,7 @@ enum Finding {
     /// It cannot be told.
     Doubt(String),
     /// It has seen some of them: the settings that would cut as before.
-    Seen(Vec<(&'static str, String)>),
+    Seen(Vec<Setting>),
 }
 
 impl Prepared {
