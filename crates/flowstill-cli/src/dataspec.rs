@@ -44,11 +44,11 @@ pub fn picture_config(text: &str) -> Result<Option<PictureConfig>> {
     }
 }
 
-/// `--data TEXT` with other values of some keys, as a shell takes it.
+/// `--data TEXT` with other values of some keys, or without a key whose value is empty, as a shell takes it.
 pub fn changed(text: &str, settings: &[(&'static str, String)]) -> String {
     let key = |part: &str| part.split('=').next().unwrap_or_default().trim().to_string();
     let kept = parts(text).into_iter().filter(|part| settings.iter().all(|(name, _)| *name != key(part)));
-    let put = settings.iter().map(|(name, value)| format!("{name}={value}"));
+    let put = settings.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("{name}={value}"));
     let spec = kept.map(str::to_string).chain(put).collect::<Vec<_>>().join(",");
     format!("--data {}", shell_word(&spec))
 }
@@ -93,6 +93,10 @@ mod tests {
         assert_eq!((config.columns, config.test), (Some(vec!["a".to_string(), "b".into()]), 0.2));
         let said = changed("set=table,columns=[\"a\",\"b\"],seed=7", &[("seed", "42".into()), ("test", "0.2".into())]);
         assert_eq!(said, "--data 'set=table,columns=[\"a\",\"b\"],seed=42,test=0.2'");
+        assert_eq!(
+            changed("set=folder,groups=folder,seed=7", &[("groups", String::new())]),
+            "--data set=folder,seed=7"
+        );
         // An apostrophe in a path is no quote.
         assert_eq!(data_config("set=table,path=it's.csv,seed=3").unwrap().seed, 3);
     }

@@ -269,3 +269,32 @@ fn folders_are_told_apart_and_their_own_splits_stay() {
     let (code, told) = evaluate("own", &[]);
     assert!(code == Some(0) && told.contains("trained on pictures of this very folder"), "{told}");
 }
+
+#[test]
+fn crops_of_one_photograph_count_as_one_and_stay_in_one_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeed(at, &["sample", digits().to_str().unwrap(), "-n", "120", "--seed", "1", "--out", "drawn/"]);
+    std::fs::create_dir(at.join("crops")).unwrap();
+    let mut drawn: Vec<_> = std::fs::read_dir(at.join("drawn")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    drawn.sort();
+    for (number, picture) in drawn.iter().enumerate() {
+        std::fs::copy(picture, at.join(format!("crops/p{:02}_{}.png", number / 4, number % 4))).unwrap();
+    }
+    let groups = "data.groups={ before = \"_\" }";
+    let options = ["--set", "data.set=folder", "--data", "crops", "--set", "data.bits=4", "--set", groups];
+    let options = [&options[..], &["--set", "data.test=0.2"]].concat();
+    let flow = train_digits(at, &options);
+    let flow = flow.to_str().unwrap();
+    let spec = "set=folder,path=crops,bits=4,test=0.2";
+    let grouped = format!("{spec},groups={{ before = \"_\" }}");
+    let value = object(at, &["evaluate", flow, "--data", &grouped, "--json"]);
+    // A fifth of 30 photographs of 4 crops.
+    assert_eq!((&value["pictures"], &value["groups"]), (&24.into(), &6.into()));
+    assert!(succeed(at, &["evaluate", flow, "--data", &grouped]).contains("(95 %, by 6 groups)"));
+    // The same seed without groups is another split.
+    let error = fail(at, &["evaluate", flow, "--data", spec], 2);
+    assert!(error.contains("(groups { before = \"_\" })") && error.contains("groups={ before = \"_\" }'"), "{error}");
+    let told = run(at, &["evaluate", flow, "--data", "crops"]);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("groups={ before = \"_\" },seed=42"));
+}

@@ -46,8 +46,8 @@ pub use matrix::Matrix;
 pub use options::{Header, Issue, Missing, ReadOptions};
 pub use order::{epoch_flips, epoch_order};
 pub use pictures::{
-    Channels, OnError, PictureConfig, PictureReport, PictureSet, PictureSetInfo, PictureSetName, PictureSize, Pictures,
-    check_pictures, load_pictures, picture_files, picture_sets, read_picture, write_picture_array, write_png,
+    Channels, Groups, OnError, PictureConfig, PictureReport, PictureSet, PictureSetInfo, PictureSetName, PictureSize,
+    Pictures, check_pictures, load_pictures, picture_files, picture_sets, read_picture, write_picture_array, write_png,
 };
 pub use sets::{FileInfo, Report, SetInfo, check, sets};
 pub use standardize::ColumnScales;

@@ -1,10 +1,11 @@
 //! Load every picture set from tiny files in its publisher's format, and point at what is wrong with them.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use flowstill_data::{
-    Channels, OnError, PictureConfig, PictureSet, PictureSetName, PictureSize, check_pictures, load_pictures,
+    Channels, Groups, OnError, PictureConfig, PictureSet, PictureSetName, PictureSize, check_pictures, load_pictures,
     picture_sets,
 };
 use tempfile::TempDir;
@@ -393,4 +394,59 @@ fn the_catalogue_tells_the_truth_about_the_digits() {
     write(&folder, "test_batch.bin", &record(1));
     let report = check_pictures(&PictureConfig::new(PictureSetName::Cifar10, folder.path())).unwrap();
     assert_eq!(report.differences[0], "expected 45000 train pictures, got 1");
+}
+
+#[test]
+fn crops_of_one_photograph_stay_in_one_split() {
+    let folder = tempfile::tempdir().unwrap();
+    // 20 photographs of 2 to 5 crops; the photograph's number is its grey.
+    let mut count = 0;
+    for photograph in 0..20_u8 {
+        for crop in 0..2 + photograph % 4 {
+            png(&folder, &format!("img_{photograph}_{crop}.png"), [2, 2], photograph);
+            count += 1;
+        }
+    }
+    let cut = |test: f64, validation: f64| {
+        let before = |config: &mut PictureConfig| {
+            config.groups = Some(Groups::Before("_".into()));
+            (config.test, config.validation) = (test, validation);
+        };
+        load(PictureSetName::Folder, &folder, before).unwrap()
+    };
+    let photographs = |pictures: &flowstill_data::Pictures| firsts(pictures).into_iter().collect::<BTreeSet<_>>();
+    let set = cut(0.3, 0.2);
+    let parts = [&set.train, &set.validation, &set.test];
+    assert_eq!(parts.map(|part| part.count).iter().sum::<usize>(), count);
+    let seen = parts.map(photographs);
+    assert_eq!(seen.iter().map(BTreeSet::len).sum::<usize>(), 20, "{seen:?}");
+    assert!(seen.iter().all(|part| part.len() > 1) && set.test.count <= count * 3 / 10, "{seen:?}");
+    // The numbers tell as many groups, in the pictures' order.
+    for (part, groups) in parts.iter().zip(&set.groups) {
+        assert_eq!(groups.len(), part.count);
+        let pairs: BTreeSet<(u8, u32)> = (0..part.count).map(|at| (part.picture(at)[0], groups[at])).collect();
+        assert_eq!(pairs.len(), photographs(part).len());
+    }
+    // A smaller test part is a part of the larger one, and without groups photographs are torn.
+    assert!(photographs(&cut(0.1, 0.2).test).is_subset(&seen[2]));
+    let torn = load(PictureSetName::Folder, &folder, |config| config.test = 0.3).unwrap();
+    assert!(!photographs(&torn.train).is_disjoint(&photographs(&torn.test)) && torn.groups[0].is_empty());
+    assert!(set.steps.iter().any(|step| step.contains("each of 20 groups in one split")), "{:?}", set.steps);
+}
+
+#[test]
+fn a_photograph_in_two_splits_of_a_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["train/a_0.png", "train/b_0.png", "train/b_1.png", "test/c_0.png", "test/c_1.png"] {
+        png(&folder, name, [2, 2], 7);
+    }
+    let by_name = |config: &mut PictureConfig| config.groups = Some(Groups::Before("_".into()));
+    let set = load(PictureSetName::Folder, &folder, by_name).unwrap();
+    assert_eq!((set.groups[2].len(), set.groups[2][0]), (2, set.groups[2][1]));
+    png(&folder, "test/b_2.png", [2, 2], 7);
+    let error = load(PictureSetName::Folder, &folder, by_name).unwrap_err();
+    assert!(error.contains("test/b_2.png") && error.contains("every group in one split, got `/b` in two"), "{error}");
+    let error =
+        load(PictureSetName::Folder, &folder, |config| config.groups = Some(Groups::Before("-".into()))).unwrap_err();
+    assert!(error.contains("a name with `-`"), "{error}");
 }

@@ -14,7 +14,7 @@ pub(crate) enum Finished {
     /// Its own.
     Same,
     /// The same with fewer steps, from which it can go on.
-    Shorter(TrainConfig),
+    Shorter(Box<TrainConfig>),
 }
 
 /// Compare a finished model with the identity that `plan` gives; `known` where that has its teacher.
@@ -47,7 +47,7 @@ pub(crate) fn finished(
             let earlier = report.plan.get("train").cloned().unwrap_or_default();
             let earlier: TrainConfig = serde_json::from_value(earlier).map_err(|_| foreign(&said(&found)))?;
             match hindrance(report, &earlier, plan, folder) {
-                None => Ok(Finished::Shorter(earlier)),
+                None => Ok(Finished::Shorter(Box::new(earlier))),
                 Some(why) => Err(foreign(&format!("{}; it cannot go on, for {why}", said(&found)))),
             }
         }

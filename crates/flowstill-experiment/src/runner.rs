@@ -1,6 +1,6 @@
 //! Train one model of an experiment, evaluate it, and leave its folder complete.
 
-use crate::data::Prepared;
+use crate::data::{Prepared, Subset};
 use crate::evaluate::{EvaluateConfig, Metrics, Reference, evaluate_pictures, evaluate_rows, shown_pixels};
 use crate::events::go_on;
 use crate::further::{Finished, finished};
@@ -162,7 +162,14 @@ impl<'a> Runner<'a> {
             self.reference = Some(Reference::new(config, &shown, facts.event, Some(self.run))?);
         }
         let test = self.data.test.pictures().ok_or_else(|| Error::run("expected pictures; report this bug"))?;
-        evaluate_pictures(model, test, self.reference.as_ref(), self.evaluate, self.events)
+        evaluate_pictures(
+            model,
+            test,
+            self.data.groups_of(Subset::Test),
+            self.reference.as_ref(),
+            self.evaluate,
+            self.events,
+        )
     }
 
     /// Evaluate a teacher that comes from a file like any other.

@@ -44,7 +44,7 @@ pub use c2st::{C2st, C2stConfig, c2st};
 pub use error::MetricError;
 pub use frechet::{FRECHET_MINIMUM_SAMPLES, GaussianFit, frechet_gaussian};
 pub use kid::{Kid, KidConfig, kid};
-pub use likelihood::{LogLikelihood, MeanAndError, mean_and_standard_error};
+pub use likelihood::{LogLikelihood, MeanAndError, mean_and_clustered_error, mean_and_standard_error};
 pub use marginals::{Marginal, Marginals, marginals};
 pub use mmd::{Bandwidth, Mmd, MmdConfig, median_bandwidth, mmd_unbiased};
 pub use neighbours::{PrecisionRecall, PrecisionRecallConfig, precision_recall};

@@ -1,5 +1,6 @@
 //! Summarise per-row log densities as a mean with its standard error.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::{MetricError, half_width_95};
@@ -37,6 +38,32 @@ pub fn mean_and_standard_error(values: &[f64]) -> Result<MeanAndError, MetricErr
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
     Ok(MeanAndError { mean, standard_error: (variance / n).sqrt(), count: values.len() })
+}
+
+/// The mean of `values` and its standard error where values of one group, such as those of one photograph's crops, are not independent:
+/// `SE^2 = G / (G - 1) sum_g (sum_{i in g} (v_i - mean))^2 / n^2` over G groups (Liang & Zeger 1986, for a mean). `count` is G. With every value
+/// its own group it is [`mean_and_standard_error`].
+///
+/// Two groups are the fewest, every value must be finite, and `groups` gives each value's.
+///
+/// ```
+/// let summary = flowstill_metrics::mean_and_clustered_error(&[1.0, 1.0, 3.0, 3.0], &[7, 7, 2, 2])?;
+/// assert_eq!((summary.mean, summary.standard_error, summary.count), (2.0, 1.0, 2));
+/// # Ok::<(), flowstill_metrics::MetricError>(())
+/// ```
+pub fn mean_and_clustered_error(values: &[f64], groups: &[u32]) -> Result<MeanAndError, MetricError> {
+    if groups.len() != values.len() {
+        return Err(MetricError::Count { what: "groups".into(), expected: values.len(), got: groups.len() });
+    }
+    let MeanAndError { mean, .. } = mean_and_standard_error(values)?;
+    let mut sums: BTreeMap<u32, f64> = BTreeMap::new();
+    values.iter().zip(groups).for_each(|(value, group)| *sums.entry(*group).or_default() += value - mean);
+    if sums.len() < 2 {
+        return Err(MetricError::TooFewRows { what: "groups".into(), needed: 2, got: sums.len() });
+    }
+    let (n, count) = (values.len() as f64, sums.len());
+    let scatter = sums.values().map(|sum| sum * sum).sum::<f64>() * count as f64 / (count - 1) as f64;
+    Ok(MeanAndError { mean, standard_error: scatter.sqrt() / n, count })
 }
 
 /// The mean log density of held-out rows, in nats: what a flow's training maximises, measured where it counts.
@@ -97,6 +124,22 @@ mod tests {
         let error = LogLikelihood::from_rows(&[f64::NAN, -1.0, f64::INFINITY]).unwrap_err();
         assert!(matches!(error, MetricError::TooFewRows { got: 1, needed: 2, .. }));
         assert!(matches!(mean_and_standard_error(&[0.0, f64::NAN]), Err(MetricError::NotFinite { row: 1, .. })));
+    }
+
+    #[test]
+    fn groups_of_one_are_rows_and_copies_add_no_knowledge() {
+        let values = [0.3, -1.0, 2.5, 0.1, 7.0];
+        let rows = mean_and_standard_error(&values).unwrap();
+        let single = mean_and_clustered_error(&values, &[4, 9, 1, 0, 2]).unwrap();
+        assert!((single.standard_error - rows.standard_error).abs() < 1e-12 && single.count == 5);
+        // Every value four times: as rows the error halves, as groups it stays.
+        let copies: Vec<f64> = values.iter().flat_map(|value| [*value; 4]).collect();
+        let groups: Vec<u32> = (0..20).map(|at| at / 4).collect();
+        let clustered = mean_and_clustered_error(&copies, &groups).unwrap();
+        assert!((clustered.standard_error - rows.standard_error).abs() < 1e-12);
+        assert!(mean_and_standard_error(&copies).unwrap().standard_error < 0.5 * rows.standard_error);
+        assert!(matches!(mean_and_clustered_error(&values, &[1; 5]), Err(MetricError::TooFewRows { got: 1, .. })));
+        assert!(matches!(mean_and_clustered_error(&values, &[1]), Err(MetricError::Count { .. })));
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub struct SplitFacts {
     pub test: f64,
     /// The most rows that it was trained on, if there was a limit.
     pub limit_rows: Option<usize>,
+    /// What told which pictures are of one thing and stay in one split, as a recipe writes it; none where every picture is its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<String>,
     /// Rows of all parts.
     pub rows: usize,
     /// A fingerprint of all rows, whatever their order.

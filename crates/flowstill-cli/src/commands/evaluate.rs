@@ -126,7 +126,11 @@ pub(super) fn round_trips(metrics: &Metrics, what: &str) -> Vec<(&'static str, S
 pub(super) fn remedy(args: &Evaluate, settings: &[(&'static str, String)]) -> String {
     match (&args.recipe, &args.data) {
         (Some(recipe), _) => {
-            let keys = settings.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
+            let said = |(key, value): &(&str, String)| match value.is_empty() {
+                true => format!("no {key}"),
+                false => format!("{key} = {value}"),
+            };
+            let keys = settings.iter().map(said).collect::<Vec<_>>().join(", ");
             format!("{keys} under [data] of {}", recipe.display())
         }
         (None, text) => changed(text.as_deref().unwrap_or_default(), settings),

@@ -19,6 +19,7 @@ use std::path::Path;
 /// What is judged on, and what samples are compared with.
 struct Material {
     pictures: Pictures,
+    groups: Vec<u32>,
     named: String,
     real: Pictures,
     real_named: String,
@@ -57,7 +58,7 @@ pub(super) fn run(args: &Evaluate, model: &Model) -> Outcome<()> {
             file.display()
         )));
     }
-    let Material { pictures, named, real, real_named } = material(args, model)?;
+    let Material { pictures, groups, named, real, real_named } = material(args, model)?;
     if pictures.len() < 2 {
         return Err(Failure::input(format!(
             "{named}: expected at least 2 pictures to evaluate on, got {}; give more, or another --split",
@@ -80,7 +81,7 @@ pub(super) fn run(args: &Evaluate, model: &Model) -> Outcome<()> {
     };
     let mut progress = Progress::new(true);
     let mut events = |event: Event<'_>| progress.event(event);
-    let metrics = evaluate_pictures(model, &pictures, reference.as_ref(), &config, &mut events)?;
+    let metrics = evaluate_pictures(model, &pictures, &groups, reference.as_ref(), &config, &mut events)?;
     let compared = config.features.as_ref().map_or(0, |features| real.len().min(features.reference));
     let real = reference.as_ref().map(|_| format!("{real_named}, {compared} pictures"));
     match args.json {
@@ -124,11 +125,12 @@ fn told(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
         Some(draws) if draws > 1 => format!(", importance-weighted over {draws} draws of noise"),
         _ => String::new(),
     };
+    let of = metrics.groups.map(|groups| format!(", by {groups} groups")).unwrap_or_default();
     let bits = with_error(metrics.bits_per_dim, metrics.bits_per_dim_standard_error, 4);
     let mut lines = vec![
         ("data", named),
         ("pictures", metrics.test_rows.to_string()),
-        ("bits/dim", format!("{bits} (95 %){draws}")),
+        ("bits/dim", format!("{bits} (95 %{of}){draws}")),
         ("log-likelihood", format!("{:.2} nats a picture", -metrics.test_nll_nats)),
     ];
     if let (Some(distance), Some(network)) = (metrics.frechet_distance, &metrics.frechet_network) {
@@ -171,7 +173,13 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
             let pictures = pictures_in(model, path)?;
             trained_on(model, path).iter().for_each(|told| out::note(told));
             let named = path.display().to_string();
-            return Ok(Material { real: pictures.clone(), real_named: named.clone(), pictures, named });
+            return Ok(Material {
+                real: pictures.clone(),
+                real_named: named.clone(),
+                pictures,
+                groups: Vec::new(),
+                named,
+            });
         }
     };
     let data = Prepared::from_pictures_for(model, &config)?;
@@ -184,6 +192,7 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
     };
     Ok(Material {
         pictures: taken(data.part(split))?,
+        groups: data.groups_of(split).to_vec(),
         named: of(split),
         real: taken(&data.training.train)?,
         real_named: of(Subset::Train),

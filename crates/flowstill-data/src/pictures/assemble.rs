@@ -32,10 +32,11 @@ impl Assembly {
         Self { fit, on_error: config.on_error, first: None, parts: Vec::new(), skipped: Vec::new() }
     }
 
-    /// Adds a split: the pictures of `holding` that `indices` name, in that order.
-    pub fn split(&mut self, holding: &Holding, indices: &[u32], class_count: usize) -> Result<()> {
+    /// Adds a split: the pictures of `holding` that `indices` name, in that order; gives those that were not left out.
+    pub fn split(&mut self, holding: &Holding, indices: &[u32], class_count: usize) -> Result<Vec<u32>> {
         let mut part = Pictures { class_count, channels: 1, ..Pictures::default() };
         let mut labels = Vec::new();
+        let mut kept = Vec::with_capacity(indices.len());
         let (mut rest, mut size) = (indices, 32);
         while !rest.is_empty() {
             let (block, later) = rest.split_at(size.min(rest.len()));
@@ -51,6 +52,7 @@ impl Assembly {
                     (Ok(raster), _) => {
                         self.push(&mut part, raster, holding.path(index), indices.len())?;
                         labels.extend(holding.label(index));
+                        kept.push(index as u32);
                     }
                     (Err(error), OnError::Skip) => self.skipped.push(error.to_string()),
                     (Err(error), OnError::Error) => return Err(error),
@@ -62,7 +64,7 @@ impl Assembly {
         }
         part.labels = (class_count > 0 && labels.len() == part.count).then_some(labels);
         self.parts.push(part);
-        Ok(())
+        Ok(kept)
     }
 
     fn push(&mut self, part: &mut Pictures, mut raster: Raster, path: &Path, expected: usize) -> Result<()> {

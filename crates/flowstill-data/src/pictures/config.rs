@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::options::{Channels, OnError, PictureSize};
+use super::options::{Channels, Groups, OnError, PictureSize};
 use crate::{DataError, Result};
 
 /// A set of pictures that this crate knows how to read.
@@ -103,6 +103,10 @@ pub struct PictureConfig {
     /// What to do with files of `folder`, `celeba` or a `cifar10` folder that are no good pictures: `error` or `skip`.
     /// Default: `error`.
     pub on_error: OnError,
+    /// Pictures of `folder` that are of one thing: `"folder"`, or `{ before = "_" }` for `PHOTOGRAPH_CROP.png`. Splits are cut between
+    /// groups, so that a part may come out a little smaller. Default: none, every picture is a thing of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Groups>,
 }
 
 impl Default for PictureConfig {
@@ -120,6 +124,7 @@ impl Default for PictureConfig {
             limit: None,
             limit_held_out: None,
             on_error: OnError::Error,
+            groups: None,
         }
     }
 }
@@ -180,6 +185,21 @@ impl PictureConfig {
         if !(1..=own).contains(&bits) {
             let expected = format!("1 to {own}, as the pictures of set `{}` have {own}", self.set);
             return wrong("bits", &expected, bits.to_string(), "leave it out to keep all");
+        }
+        match &self.groups {
+            Some(_) if self.set != PictureSetName::Folder => {
+                let expected = "no groups, as only files have names to tell them by";
+                return wrong("groups", expected, format!("some for `{}`", self.set), "leave it out");
+            }
+            Some(Groups::Before(text)) if text.is_empty() => {
+                return wrong(
+                    "groups",
+                    "a text before which names agree",
+                    "\"\"".into(),
+                    "{ before = \"_\" } is usual",
+                );
+            }
+            _ => {}
         }
         match (self.set, &self.path) {
             (PictureSetName::Digits, Some(path)) => {
@@ -247,6 +267,11 @@ mod tests {
         assert!(bad(|c| c.bits = Some(9)).starts_with("setting `bits`"));
         assert!(bad(|c| c.crop = Some(PictureSize::Side(0))).starts_with("setting `crop`: expected sides of 1 to"));
         assert!(bad(|c| c.resize = Some(PictureSize::Sides([8, 20_000]))).contains("got 8x20000"));
+        assert!(
+            bad(|c| c.groups = Some(Groups::Before(String::new()))).starts_with("setting `groups`: expected a text")
+        );
+        let digits = PictureConfig { groups: Some(Groups::Folder), ..PictureConfig::default() };
+        assert!(digits.check().unwrap_err().to_string().starts_with("setting `groups`: expected no groups"));
         assert!(bad(|c| c.path = None).contains("give the folder of set `folder`"));
         assert!(bad(|c| c.set = PictureSetName::Digits).contains("ship inside"));
         let digits = PictureConfig { bits: Some(5), ..PictureConfig::default() };

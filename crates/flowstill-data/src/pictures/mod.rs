@@ -8,6 +8,7 @@ mod config;
 mod decode;
 mod digits;
 mod folder;
+mod groups;
 mod idx;
 mod options;
 mod raster;
@@ -21,7 +22,7 @@ pub use catalogue::{PictureReport, PictureSetInfo, check_pictures, picture_sets}
 pub use config::{PictureConfig, PictureSetName};
 pub use decode::read_picture;
 pub use folder::picture_files;
-pub use options::{Channels, OnError, PictureSize};
+pub use options::{Channels, Groups, OnError, PictureSize};
 pub use set::{PictureSet, load_pictures};
 pub use store::Pictures;
 pub use write::{write_picture_array, write_png};

@@ -68,6 +68,16 @@ impl From<Channels> for ChannelsText {
     }
 }
 
+/// Which pictures are of one thing, such as the crops of one photograph: they come into one split, and errors count things, not pictures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Groups {
+    /// Those of one folder.
+    Folder,
+    /// Those of one folder whose names agree before the last occurrence of this text: `{ before = "_" }` for `PHOTOGRAPH_CROP.png`.
+    Before(String),
+}
+
 /// What to do with a file that is no good picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

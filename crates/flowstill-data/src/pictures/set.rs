@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::assemble::Assembly;
 use super::config::PictureSetName;
+use super::groups::{self, Walk};
 use super::raster::Fit;
 use super::source::{Holding, Source};
 use super::{celeba, cifar10, digits, folder, idx};
@@ -31,6 +32,8 @@ pub struct PictureSet {
     pub source: String,
     /// Whether the validation and the test split came with the set, and were not cut from its train pictures.
     pub own_splits: [bool; 2],
+    /// What each picture of train, validation and test is of, by number, as [`PictureConfig::groups`] tells; empty without.
+    pub groups: [Vec<u32>; 3],
 }
 
 impl PictureSet {
@@ -88,9 +91,16 @@ pub fn load_pictures(config: &PictureConfig) -> Result<PictureSet> {
     }?;
     let Source { train, validation, test, classes, mut steps, mut skipped, origin } = source;
     let mut assembly = Assembly::new(config);
-    let splits = splits(&train, [validation.as_ref(), test.as_ref()], config, &mut steps);
-    for (holding, order) in &splits {
-        assembly.split(holding, order, classes.len())?;
+    let held: Vec<&Holding> = [Some(&train), validation.as_ref(), test.as_ref()].into_iter().flatten().collect();
+    let numbers = config.groups.as_ref().map(|groups| groups::numbered(&held, groups, path)).transpose()?;
+    let splits = splits(&train, [validation.as_ref(), test.as_ref()], config, numbers.as_deref(), &mut steps);
+    let mut groups = [const { Vec::new() }; 3];
+    for ((holding, order), groups) in splits.iter().zip(&mut groups) {
+        let kept = assembly.split(holding, order, classes.len())?;
+        let at = held.iter().position(|other| std::ptr::eq(*other, *holding)).unwrap_or_default();
+        if let Some(numbers) = numbers.as_ref().and_then(|numbers| numbers.get(at)) {
+            groups.extend(kept.into_iter().map(|index| numbers[index as usize]));
+        }
     }
     skipped.append(&mut assembly.skipped);
     if let Some(first) = skipped.first() {
@@ -110,7 +120,7 @@ pub fn load_pictures(config: &PictureConfig) -> Result<PictureSet> {
         let remedy = "give more pictures, or smaller `validation` and `test` parts";
         return Err(DataError::malformed(path, "at least 1 usable train picture", got, remedy));
     }
-    Ok(PictureSet { train, validation, test, bits, classes, steps, skipped, source: origin, own_splits })
+    Ok(PictureSet { train, validation, test, bits, classes, steps, skipped, source: origin, own_splits, groups })
 }
 
 /// Which pictures make up train, validation and test, and in what order.
@@ -118,15 +128,21 @@ fn splits<'a>(
     all: &'a Holding,
     [validation, test]: [Option<&'a Holding>; 2],
     config: &PictureConfig,
+    numbers: Option<&[Vec<u32>]>,
     steps: &mut Vec<String>,
 ) -> [(&'a Holding, Vec<u32>); 3] {
     let order = |holding: &Holding, index| Stream::new(config.seed, Purpose::Split, index).permutation(holding.count());
     let mut train = order(all, 0);
+    let own = numbers.and_then(|numbers| numbers.first());
+    let mut walk = own.map(|own| (own, Walk::new(config.seed, own)));
     let mut cut = |own: Option<&'a Holding>, index, part: f64| match own {
         Some(own) => (own, order(own, index)),
         None => {
             let taken = ((train.len() as f64 * part) as usize).min(train.len());
-            (all, train.split_off(train.len() - taken))
+            match &mut walk {
+                None => (all, train.split_off(train.len() - taken)),
+                Some((numbers, walk)) => (all, walk.cut(&mut train, numbers, taken)),
+            }
         }
     };
     let tests = cut(test, 2, config.test);
@@ -136,6 +152,10 @@ fn splits<'a>(
         (Some(_), Some(_)) => format!("shuffled {counts}, the set's own splits, by seed {}", config.seed),
         _ => format!("shuffled by seed {} and split into {counts}", config.seed),
     });
+    if let Some(own) = own {
+        let count = own.iter().collect::<std::collections::BTreeSet<_>>().len();
+        steps.push(format!("kept the pictures of each of {count} groups in one split"));
+    }
     let mut limited = |(holding, mut order): (&'a Holding, Vec<u32>), limit: Option<usize>, what: &str| {
         if let Some(limit) = limit.filter(|&limit| limit < order.len()) {
             steps.push(format!("drew {limit} of {} {what} pictures", order.len()));

@@ -7,13 +7,16 @@ use flowstill::model::{Model, SplitFacts, TrainingFacts};
 use std::path::Path;
 use toml::Value;
 
+/// A key of a recipe's `[data]` with its value as typed; an empty one is to be left out.
+pub type Setting = (&'static str, String);
+
 /// How the remedy is typed.
 #[derive(Clone, Copy)]
 pub enum Remedy<'a> {
     /// As `--set data.KEY=VALUE`.
     Set,
     /// As whoever asks says it, for the settings that would cut as before.
-    Said(&'a dyn Fn(&[(&'static str, String)]) -> String),
+    Said(&'a dyn Fn(&[Setting]) -> String),
 }
 
 /// What is to be said about a part of a split.
@@ -24,7 +27,7 @@ enum Finding {
     /// It cannot be told.
     Doubt(String),
     /// It has seen some of them: the settings that would cut as before.
-    Seen(Vec<(&'static str, String)>),
+    Seen(Vec<Setting>),
 }
 
 impl Prepared {
@@ -41,9 +44,16 @@ impl Prepared {
         let listed = |way: &dyn Fn(&(&str, String)) -> String, with: &str| {
             settings.iter().map(way).collect::<Vec<_>>().join(with)
         };
-        let cut = listed(&|(key, value)| format!("{key} {value}"), ", ");
+        let cut =
+            listed(&|(key, value)| if value.is_empty() { format!("no {key}") } else { format!("{key} {value}") }, ", ");
         let remedy = match remedy {
-            Remedy::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
+            Remedy::Set => {
+                let set = |(key, value): &(&str, String)| match value.is_empty() {
+                    true => format!("no data.{key}"),
+                    false => format!("--set {}", shell_word(&format!("data.{key}={value}"))),
+                };
+                listed(&set, " ")
+            }
             Remedy::Said(say) => say(&settings),
         };
         Err(Error::input(format!(
@@ -96,11 +106,12 @@ fn find(facts: &TrainingFacts, data: &Prepared, part: Subset) -> Finding {
         ));
     }
     // Where the test split comes with the set, that it is the same says nothing of the seed.
-    let same_order = theirs.seed == ours.seed || (same_test && !data.own_splits[1]);
+    let same_order = (theirs.seed == ours.seed && theirs.groups == ours.groups) || (same_test && !data.own_splits[1]);
     if clean(theirs, ours, same_test, same_order, part) {
         return Finding::Clean;
     }
     let all = [
+        ("groups", theirs.groups.clone().unwrap_or_default(), theirs.groups != ours.groups),
         ("seed", theirs.seed.to_string(), theirs.seed != ours.seed),
         ("test", theirs.test.to_string(), theirs.test != ours.test),
         ("validation", theirs.validation.to_string(), part == "validation" && theirs.validation != ours.validation),
@@ -125,8 +136,10 @@ pub fn trained_on(model: &Model, path: &Path) -> Option<String> {
     let (what, set) = if path.is_dir() { ("pictures", "folder") } else { ("rows", "table") };
     let mut spec = vec![("set", split.set.clone()), ("path", toml_text(&path.to_string_lossy()))];
     match model.pictures {
-        Some(scaling) if scaling.bits != 8 => spec.push(("bits", scaling.bits.to_string())),
-        Some(_) => {}
+        Some(scaling) => {
+            let bits = (scaling.bits != 8).then(|| ("bits", scaling.bits.to_string()));
+            spec.extend(bits.into_iter().chain(split.groups.clone().map(|groups| ("groups", groups))));
+        }
         // The table may have more columns than the flow was given, and which of them are conditions is not in it.
         None => {
             for (key, names) in [("columns", &facts.columns), ("context_columns", &facts.context_columns)] {

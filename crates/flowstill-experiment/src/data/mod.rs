@@ -67,6 +67,8 @@ pub struct Prepared {
     pub pictures: Option<PictureFacts>,
     /// Whether the validation and the test split came with the set, so that no seed moves rows into them.
     pub own_splits: [bool; 2],
+    /// What each picture of train, validation and test is of, by number; empty where nothing is known.
+    pub groups: [Vec<u32>; 3],
     /// Where it comes from.
     pub source: String,
     /// What was done to the rows.
@@ -83,6 +85,7 @@ fn prepare(data: Dataset, config: &DataConfig) -> Result<Prepared> {
         validation: config.validation,
         test: config.test,
         limit_rows: config.limit_rows,
+        groups: None,
         rows: marks.rows,
         table_fingerprint: format!("{:016x}", marks.table),
         test_fingerprint: format!("{:016x}", marks.test),
@@ -114,6 +117,7 @@ fn prepare(data: Dataset, config: &DataConfig) -> Result<Prepared> {
         test: rows(test, beside_test)?.into(),
         pictures: None,
         own_splits: [false; 2],
+        groups: [const { Vec::new() }; 3],
         source,
         steps,
         split,
@@ -143,6 +147,11 @@ impl Prepared {
             Subset::Validation => &self.training.validation,
             Subset::Test => &self.test,
         }
+    }
+
+    /// What each picture of a part is of, by number; empty where nothing is known.
+    pub fn groups_of(&self, split: Subset) -> &[u32] {
+        &self.groups[split as usize]
     }
 
     /// The same rows in the units of another standardisation: a student works in its teacher's.

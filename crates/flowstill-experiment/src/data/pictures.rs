@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use flowstill::model::{Model, SplitFacts, Standardization};
 use flowstill::pictures::{Dequantization, PictureScaling, Pictures, Range};
 use flowstill::train::TrainingData;
-use flowstill_data::{Channels, DataError, PictureConfig, PictureSet, PictureSetName, load_pictures};
+use flowstill_data::{Channels, DataError, Groups, PictureConfig, PictureSet, PictureSetName, load_pictures};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -236,6 +236,7 @@ fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Result<
         validation: plan.set.validation,
         test: plan.set.test,
         limit_rows: plan.set.limit,
+        groups: plan.set.groups.as_ref().map(toml_of),
         rows: set.train.count + set.validation.count + set.test.count,
         table_fingerprint: format!("{:016x}", every.iter().fold(0_u64, |sum, mark| sum.wrapping_add(*mark))),
         test_fingerprint: format!("{:016x}", every[2]),
@@ -263,11 +264,17 @@ fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Result<
             dequantization: plan.options.dequantization,
         }),
         own_splits: set.own_splits,
+        groups: set.groups,
         context_names: classes,
         source: set.source,
         steps: set.steps,
         split,
     })
+}
+
+/// Groups as a recipe writes them.
+fn toml_of(groups: &Groups) -> String {
+    toml::Value::try_from(groups).map(|value| value.to_string()).unwrap_or_default()
 }
 
 /// A number that does not depend on the order of the pictures.

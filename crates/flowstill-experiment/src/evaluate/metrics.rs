@@ -62,6 +62,9 @@ pub struct Metrics {
     /// Standard error of that mean over the pictures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_dim_standard_error: Option<f64>,
+    /// Pictures that are of one thing count as one in that error: how many things there are; none where the set does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
     /// Draws of noise per picture behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_dim_draws: Option<usize>,
@@ -100,9 +103,14 @@ impl Metrics {
         self.round_trip_worst = trip.worst();
     }
 
-    /// Half the width of the 95 % interval, over the test rows, of a mean with this standard error.
+    /// Independent values behind a mean over the test split: rows, or groups of pictures.
+    pub fn independent(&self) -> usize {
+        self.groups.unwrap_or(self.test_rows - self.test_rows_not_finite)
+    }
+
+    /// Half the width of the 95 % interval, over the test split, of a mean with this standard error.
     pub fn half_width(&self, standard_error: f64) -> f64 {
-        half_width_95(standard_error, self.test_rows - self.test_rows_not_finite).unwrap_or(f64::NAN)
+        half_width_95(standard_error, self.independent()).unwrap_or(f64::NAN)
     }
 
     /// What is wrong with the model's numbers, a line each: what its mean leaves out, and where its inverse is none.

@@ -9,6 +9,7 @@ use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill::to_f32;
 use flowstill::train::Control;
+use flowstill_metrics::mean_and_clustered_error;
 use std::f64::consts::LN_2;
 
 /// Pictures of the timings.
@@ -17,13 +18,15 @@ const NEAR: usize = 64;
 /// Samples that the model is asked about, at most.
 const OWN: usize = 1024;
 
-/// Evaluate on pictures; samples are compared with `reference` where there is one.
+/// Evaluate on pictures; samples are compared with `reference` where there is one. `groups` tells which pictures are of one thing, a number
+/// for each, so that errors count things; empty where nothing is known.
 ///
 /// # Errors
 /// A setting out of range, what the flow reports, and a stop asked for on the way.
 pub fn evaluate_pictures(
     model: &Model,
     test: &Pictures,
+    groups: &[u32],
     reference: Option<&Reference>,
     config: &EvaluateConfig,
     events: &mut Events<'_>,
@@ -36,6 +39,9 @@ pub fn evaluate_pictures(
         events(Event::Scored { pictures }) == Control::Continue
     })?;
     let (mean, error) = score.mean_and_standard_error();
+    let clustered = (!groups.is_empty()).then(|| mean_and_clustered_error(&score.each, groups)).transpose();
+    let clustered = clustered.map_err(|error| Error::input(format!("data.groups: {error}")))?;
+    let error = clustered.map_or(error, |clustered| clustered.standard_error);
     let nats = |bits: f64| bits * model.flow.architecture().dimensions() as f64 * LN_2;
     let mut metrics = Metrics {
         test_nll_nats: nats(mean),
@@ -44,6 +50,7 @@ pub fn evaluate_pictures(
         test_rows: test.len(),
         bits_per_dim: Some(mean),
         bits_per_dim_standard_error: Some(error),
+        groups: clustered.map(|clustered| clustered.count),
         bits_per_dim_draws: Some(score.draws),
         ..Metrics::default()
     };

@@ -4,6 +4,7 @@ use super::Row;
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Likelihoods of two models on the rows where both are finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,9 +32,9 @@ pub(crate) fn pair(rows: &mut [Row], densities: &mut dyn FnMut(&str, u64) -> Res
         if !lost.get(&baseline).is_some_and(|baseline| *baseline || lost[&own]) {
             continue;
         }
-        for (role, seed) in [&own, &baseline] {
-            if !known.contains_key(&(role.clone(), *seed)) {
-                known.insert((role.clone(), *seed), densities(role, *seed)?);
+        for model in [&own, &baseline] {
+            if let Entry::Vacant(room) = known.entry(model.clone()) {
+                room.insert(densities(&model.0, model.1)?);
             }
         }
         let both = known[&own].iter().zip(&known[&baseline]).filter(|(a, b)| a.is_finite() && b.is_finite());

@@ -65,7 +65,7 @@ fn heading(comparison: &Comparison) -> String {
 }
 
 fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
-    let test_rows = comparison.rows.first().map_or(0, |row| row.metrics.test_rows);
+    let test_rows = comparison.rows.iter().map(|row| row.metrics.independent()).max().unwrap_or(0);
     comparison.summary.iter().map(|summary| cells_of(summary, test_rows)).collect()
 }
 

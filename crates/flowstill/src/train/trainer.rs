@@ -57,25 +57,7 @@ pub fn train<M: Trainable, D: Dataset<Batch = M::Batch>>(
     run_from(model, objective, data, config, None, run, events)
 }
 
-/// The same in the folder of a training that ended with fewer steps, whose settings `earlier` are the same but for [`TrainConfig::steps`]: its
-/// last checkpoint is gone on from. Under a rate that does not depend on the number of steps, and if the earlier training ended on one of its
-/// regular validations, the result is that of a training which had so many steps from the beginning.
-///
-/// # Errors
-/// As [`train`].
-pub fn train_further<M: Trainable, D: Dataset<Batch = M::Batch>>(
-    model: M,
-    objective: &mut dyn Objective<M>,
-    data: &TrainingData<D>,
-    config: &TrainConfig,
-    earlier: &TrainConfig,
-    run: &RunFolder,
-    events: &mut dyn FnMut(&Event) -> Control,
-) -> Result<Trained<M>> {
-    run_from(model, objective, data, config, Some(earlier), Some(run), events)
-}
-
-fn run_from<M: Trainable, D: Dataset<Batch = M::Batch>>(
+pub(super) fn run_from<M: Trainable, D: Dataset<Batch = M::Batch>>(
     model: M,
     objective: &mut dyn Objective<M>,
     data: &TrainingData<D>,
