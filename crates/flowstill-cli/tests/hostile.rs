@@ -42,9 +42,9 @@ fn packed(parts: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     packer.finish().expect("packs")
 }
 
-/// 128 MiB of one byte, behind a start.
+/// 64 MiB of one byte, behind a start.
 fn long(start: &[u8], byte: u8) -> impl Iterator<Item = Vec<u8>> {
-    std::iter::once(start.to_vec()).chain(std::iter::repeat_n(vec![byte; 1 << 20], 128))
+    std::iter::once(start.to_vec()).chain(std::iter::repeat_n(vec![byte; 1 << 20], 64))
 }
 
 #[test]
