@@ -1,6 +1,7 @@
 //! Tell why a command failed on one line, and give the exit code.
 
 use flowstill_experiment::Error;
+use flowstill_experiment::words::shortened;
 use std::process::ExitCode;
 
 /// Why a command ended early.
@@ -29,7 +30,7 @@ impl Failure {
     /// Tell the user, on one line, and give the exit code.
     pub fn report(&self) -> ExitCode {
         let Self::Told(error) = self else { return ExitCode::SUCCESS };
-        crate::out::error_line(&format!("error: {error}"));
+        crate::out::error_line(&format!("error: {}", shortened(&error.to_string())));
         ExitCode::from(if error.is_input() { 2 } else { 1 })
     }
 }

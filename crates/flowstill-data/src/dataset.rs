@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::order::{Purpose, Stream};
 use crate::sets::{self, Prepared};
-use crate::{ColumnScales, DataConfig, DataError, Matrix, Result};
+use crate::{ColumnScales, DataConfig, DataError, Matrix, Result, spread};
 
 /// A table ready to train on.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +100,9 @@ pub fn load(config: &DataConfig) -> Result<Dataset> {
     if rows == 0 {
         let remedy = "use a longer table or smaller `validation` and `test` parts".into();
         return Err(DataError::TooFewRows { path, expected: 1, got: 0, remedy });
+    }
+    for columns in [&event, &context] {
+        spread::check(&path, &prepared.names, &prepared.split.train, prepared.names.len(), columns)?;
     }
     let limit = config.limit_rows.filter(|&limit| limit < rows);
     let order = limit.map(|limit| {

@@ -35,10 +35,12 @@ mod pictures;
 mod read;
 mod sets;
 mod split;
+mod spread;
 mod standardize;
 mod table;
 mod table_file;
 
+pub use atomic::{remove_stale, remove_unfinished};
 pub use config::{DataConfig, Recurring, SetName};
 pub use dataset::{Context, Dataset, Marks, load};
 pub use error::{DataError, Result};

@@ -44,6 +44,24 @@ pub fn printable_json(text: &str) -> Cow<'_, str> {
     )
 }
 
+/// A message of at most some 2,000 characters: of a longer one, which quotes what nobody would read, the beginning and the end.
+///
+/// ```
+/// use flowstill_experiment::words::shortened;
+///
+/// let long = shortened(&format!("no key `{}`; did you mean `a`?", "a".repeat(1_000_000)));
+/// assert!(long.len() < 2100 && long.ends_with("a`; did you mean `a`?"));
+/// ```
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    const HALF: usize = 1000;
+    let Some((begin, _)) = text.char_indices().nth(HALF) else { return Cow::Borrowed(text) };
+    let Some((end, _)) = text.char_indices().rev().nth(HALF) else { return Cow::Borrowed(text) };
+    match begin < end {
+        true => Cow::Owned(format!("{}…{}", &text[..begin], &text[end..])),
+        false => Cow::Borrowed(text),
+    }
+}
+
 fn escaped(text: &str, stays: fn(char) -> bool, escape: fn(&mut String, char)) -> Cow<'_, str> {
     let escapes = |c: char| misleads(c) && !stays(c);
     if !text.chars().any(escapes) {

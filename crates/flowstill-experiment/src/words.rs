@@ -1,6 +1,6 @@
 //! Put names, numbers and shapes into words, and find the known name that a mistyped one was meant to be.
 
-pub use crate::printable::{printable, printable_json, printable_lines};
+pub use crate::printable::{printable, printable_json, printable_lines, shortened};
 
 /// The nearest of `known` to `typed`, if any is near.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

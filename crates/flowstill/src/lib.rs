@@ -14,6 +14,7 @@
 //! | draw the same numbers again | [`random::stream`] | |
 //! | choose the device | [`device::cpu`], [`device::gpu`] | |
 #![doc = include_str!("../../../README.md")]
+#![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 #[macro_use]

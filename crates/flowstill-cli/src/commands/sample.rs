@@ -3,6 +3,7 @@
 use super::{choose, refuse_same, write_parts};
 use crate::args::Sample;
 use crate::failure::{Failure, Outcome};
+use crate::interrupt::leave_nothing_beside;
 use crate::out;
 use flowstill::file;
 use flowstill::model::{CHUNK, Model};
@@ -12,6 +13,7 @@ pub(super) fn run(args: &Sample) -> Outcome<()> {
     if let Some(context) = &args.context {
         refuse_same(args.out.as_deref(), context)?;
     }
+    args.out.iter().for_each(|out| leave_nothing_beside(out));
     let device = choose(args.device)?;
     let model = file::load(&args.flow, &device)?;
     if model.pictures.is_some() {

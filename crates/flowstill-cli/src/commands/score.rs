@@ -3,11 +3,13 @@
 use super::{choose, refuse_options, refuse_same, score_pictures, write_streamed};
 use crate::args::Score;
 use crate::failure::{Failure, Outcome};
+use crate::interrupt::leave_nothing_beside;
 use flowstill::file;
 use flowstill_experiment::{Error, stream_rows};
 
 pub(super) fn run(args: &Score) -> Outcome<()> {
     refuse_same(args.out.as_deref(), &args.file)?;
+    args.out.iter().for_each(|out| leave_nothing_beside(out));
     let device = choose(args.device)?;
     let model = file::load(&args.flow, &device)?;
     if model.pictures.is_some() {

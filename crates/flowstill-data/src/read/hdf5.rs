@@ -12,9 +12,9 @@ use crate::{DataError, Result, Table};
 
 /// Reads the dataset called `name`, or the only one at the file's root.
 pub(crate) fn read(path: &Path, name: Option<&str>) -> Result<Table> {
+    let length = limits::regular(path)?.len();
     // Opening it ourselves tells a missing file from a damaged one.
     std::fs::File::open(path).map_err(DataError::io(path, "read"))?;
-    let length = limits::regular(path)?.len();
     let file = Hdf5File::open_with_options(path, options(length)).map_err(|error| failed(path, error))?;
     dataset(path, &file, name)
 }

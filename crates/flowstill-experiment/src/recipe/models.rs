@@ -1,6 +1,6 @@
 //! Lay each model's own settings over the common ones: teacher, student and variants.
 
-use super::plan::{DISTILLED, ModelPlan, PLAIN, TEACHER, missing};
+use super::plan::{DISTILLED, LONGEST_NAME, ModelPlan, PLAIN, TEACHER, missing};
 use super::{Part, Sections, Source, path};
 use crate::{Result, words};
 use flowstill::distill::DistillConfig;
@@ -74,9 +74,12 @@ pub(super) fn variants(recipe: &Sections, source: &Source, plain: Option<&ModelP
             Some(Value::String(name)) => name,
             _ => return Err(fault(format!("variant {}: expected `name = \"...\"`", index + 1))),
         };
-        let fine = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let fine = (1..=LONGEST_NAME).contains(&name.len())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
         if !fine || [TEACHER, PLAIN, DISTILLED].contains(&name.as_str()) || out.iter().any(|v| v.role == name) {
-            let remedy = "use a new one of letters, digits, `-` and `_`, not teacher, plain or distilled";
+            let remedy = format!(
+                "use a new one of at most {LONGEST_NAME} letters, digits, `-` and `_`, not teacher, plain or distilled"
+            );
             return Err(fault(format!("variant {}: name `{name}` is taken or unfit; {remedy}", index + 1)));
         }
         let mut layer = |key: &str| match own.remove(key) {

@@ -114,6 +114,9 @@ impl ModelPlan {
     }
 }
 
+/// Letters of a name of a folder; systems take 255 bytes, of which the files beside it need some.
+pub(super) const LONGEST_NAME: usize = 100;
+
 impl Plan {
     /// Check a recipe.
     ///
@@ -126,6 +129,11 @@ impl Plan {
         if !recipe.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || recipe.name.starts_with('.')
         {
             let message = format!("name: `{}` is no folder name; use letters, digits, `-`, `_` and `.`", recipe.name);
+            return Err(source.fault(&path(&["name"]), message));
+        }
+        if recipe.name.len() > LONGEST_NAME {
+            let message =
+                format!("name: expected at most {LONGEST_NAME} letters, got {}; shorten it", recipe.name.len());
             return Err(source.fault(&path(&["name"]), message));
         }
         let device = if recipe.device.is_empty() { "cpu" } else { &recipe.device };

@@ -47,6 +47,20 @@ pub struct State {
     pub threads: Option<usize>,
 }
 
+impl State {
+    /// Refuse what no training comes to, whatever its checksum says.
+    fn check(&self, path: &Path) -> Result<()> {
+        let counts = [self.step, self.updates, self.skipped, self.since_best, self.waited];
+        let most = counts.into_iter().max().unwrap_or_default();
+        let problem = match () {
+            () if most >= 1 << 53 => format!("damaged: counts to {most}"),
+            () if !(0.0..=1.0).contains(&self.plateau) => format!("damaged: a plateau factor of {:e}", self.plateau),
+            () => return Ok(()),
+        };
+        Err(Error::file(path, problem, "restore it from a copy"))
+    }
+}
+
 /// A training between two steps. Vectors join all parameters of a role in the model's order, then the objective's.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -83,6 +97,7 @@ impl Checkpoint {
                 "use another run folder (--out), or remove this one to start afresh",
             ));
         }
+        state.check(path).map_err(afresh)?;
         let mut vectors = Vec::new();
         for (name, length) in lengths {
             let values = tensors.take(path, name, &[*length]).map_err(afresh)?;
@@ -111,6 +126,24 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_and_factors_that_no_training_has_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoint.safetensors");
+        let load = |state: State| {
+            Checkpoint { state, vectors: Vec::new() }.save(&path).expect("writes");
+            Checkpoint::load(&path, "", &[], &Device::default()).map(|loaded| loaded.state.step).map_err(|e| e.to_string())
+        };
+        let fine = State { step: 7, plateau: 0.5, ..State::default() };
+        assert_eq!(load(fine.clone()), Ok(7));
+        let error = load(State { step: u64::MAX, ..fine.clone() }).expect_err("no step");
+        assert!(error.contains("counts to 18446744073709551615") && error.contains("afresh"), "{error}");
+        for plateau in [-1.0, 2.0, f64::INFINITY, f64::NAN] {
+            let error = load(State { plateau, ..fine.clone() }).expect_err("no factor");
+            assert!(error.contains("plateau factor"), "{error}");
+        }
+    }
 
     #[test]
     fn numbers_that_json_lacks_come_back_as_they_were() {

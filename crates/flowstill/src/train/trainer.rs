@@ -243,7 +243,7 @@ impl<'a, M: Trainable, D: Dataset<Batch = M::Batch>> Training<'a, M, D> {
                     return Err(Error::NotFinite {
                         what: "training".into(),
                         problem: format!("{skipped} of {done} steps had a non-finite loss or gradient"),
-                        remedy: "lower train.optimiser.rate or the weight of SKD, or bound the log-scales; the last checkpoint is kept".into(),
+                        remedy: "lower train.optimiser.rate or the weight of SKD, or bound the log-scales; a checkpoint that was written before is kept".into(),
                     });
                 }
             }
