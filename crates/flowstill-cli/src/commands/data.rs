@@ -5,8 +5,8 @@ use crate::args::Data;
 use crate::dataspec::{data_config, picture_config};
 use crate::failure::{Failure, Outcome};
 use crate::out;
-use flowstill::train::Dataset as _;
-use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
+use flowstill::train::{Dataset as _, Rows};
+use flowstill_data::{Finding, PictureConfig, PictureSetName, SetName, check, repeated_rows, sets};
 use flowstill_experiment::Prepared;
 use flowstill_experiment::words::nearest;
 use flowstill_metrics::{Align, text_table};
@@ -109,28 +109,53 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
     let data = Prepared::from_table(&data_config(text)?)?;
     let rows = [data.training.train.len(), data.training.validation.len(), data.test.len()];
     let scales = &data.standardization;
+    let seen: Vec<f64> =
+        data.training.train.rows().map_or(&[][..], Rows::values).iter().map(|value| f64::from(*value)).collect();
+    let repeated = repeated_rows(&seen, data.names.len());
     if as_json {
         return out::print_json(&json!({
             "source": data.source, "columns": data.names, "context_columns": data.context_names,
             "rows": { "train": rows[0], "validation": rows[1], "test": rows[2] },
             "mean": scales.mean, "std": scales.std, "log_det_of_standardization_nats": scales.log_det(),
-            "steps": data.steps,
+            "steps": data.steps, "findings": data.findings.iter().map(finding).collect::<Vec<_>>(),
+            "repeated_train_rows": repeated,
         }));
     }
-    let values = data.training.train.rows().map(flowstill::train::Rows::values).unwrap_or_default();
+    let values = data.training.train.rows().map(Rows::values).unwrap_or_default();
     let columns = data.names.len();
     let cells = data.names.iter().enumerate().map(|(at, name)| {
         let own = values.iter().skip(at).step_by(columns);
         let (low, high) = own.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-        let raw = |value: f32| format!("{:.5}", f64::from(value) * scales.std[at] + scales.mean[at]);
+        let raw = |value: f32| {
+            let y = f64::from(value) * scales.std[at] + scales.mean[at];
+            format!("{:.5}", scales.columns.get(at).map_or(y, |column| column.inverse(y).0))
+        };
         vec![name.clone(), format!("{:.5}", scales.mean[at]), format!("{:.5}", scales.std[at]), raw(low), raw(high)]
     });
     let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
     let table =
         text_table(&["column", "mean", "deviation", "train min", "train max"], &cells.collect::<Vec<_>>(), &align);
     let steps: String = data.steps.iter().map(|step| format!("  {step}\n")).collect();
+    let mut findings: String = data.findings.iter().map(told).collect();
+    if repeated > 0 {
+        findings += &format!("\n{repeated} of {} train rows repeat another\n", rows[0]);
+    }
     out::print(&format!(
-        "{}\n{} train, {} validation, {} test rows\n{steps}\n{table}",
+        "{}\n{} train, {} validation, {} test rows\n{steps}\n{table}{findings}",
         data.source, rows[0], rows[1], rows[2]
     ))
+}
+
+/// A finding as programs read it.
+fn finding(found: &Finding) -> serde_json::Value {
+    let mut value = json!(found);
+    value["effect"] = found.effect().into();
+    value["cure"] = found.cure().into();
+    value["unbounded"] = found.is_unbounded().into();
+    value
+}
+
+/// A finding as people read it.
+fn told(found: &Finding) -> String {
+    format!("\n{}: {found}\n  {}\n  cure, in [data]: {}\n", found.column, found.effect(), found.cure())
 }

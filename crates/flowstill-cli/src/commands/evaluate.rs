@@ -8,7 +8,7 @@ use crate::out;
 use flowstill::file;
 use flowstill::model::Model;
 use flowstill::train::Rows;
-use flowstill_experiment::words::thousands;
+use flowstill_experiment::words::{first_names, thousands};
 use flowstill_experiment::{
     DataPlan, Error, EvaluateConfig, Prepared, RawRows, Recipe, Remedy, Subset, evaluate_rows, read_rows, trained_on,
 };
@@ -40,6 +40,12 @@ pub(super) fn run(args: &Evaluate) -> Outcome<()> {
             object.retain(|key, _| !key.starts_with("test_"));
         }
         return out::print_json(&value);
+    }
+    if !metrics.unbounded_columns.is_empty() {
+        out::note(&format!(
+            "the likelihood is unbounded: values recur in {}, and a flow can put spikes on them; `flowstill data describe` names the cure",
+            first_names(&metrics.unbounded_columns, 8)
+        ));
     }
     let optional = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
     let rate = |value: Option<f64>| value.map_or("-".into(), thousands);

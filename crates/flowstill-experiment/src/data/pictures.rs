@@ -267,6 +267,7 @@ fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Result<
         source: set.source,
         steps: set.steps,
         split,
+        findings: Vec::new(),
     })
 }
 

@@ -105,6 +105,9 @@ pub struct Metrics {
     pub samples_not_finite: usize,
     /// `max |x - f^-1(f(x))|` over standardised rows; none when it is not finite.
     pub round_trip_error: Option<f64>,
+    /// Columns whose values recur in the rows as the flow sees them: the likelihood has no bound there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unbounded_columns: Vec<String>,
     /// Pictures: bits per dimension of the test split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_dim: Option<f64>,

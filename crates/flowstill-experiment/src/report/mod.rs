@@ -75,8 +75,12 @@ impl Row {
                 self.train_seconds
             );
         }
+        let spikes = match &self.metrics.unbounded_columns[..] {
+            [] => String::new(),
+            names => format!(" (unbounded: values recur in {})", crate::words::first_names(names, 8)),
+        };
         format!(
-            "test log-likelihood {:.4} ± {:.4} nats, {} parameters, trained {:.1} s{skipped}",
+            "test log-likelihood {:.4} ± {:.4} nats{spikes}, {} parameters, trained {:.1} s{skipped}",
             -test_nll_nats,
             2.0 * standard_error,
             self.parameters,

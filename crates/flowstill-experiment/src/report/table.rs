@@ -177,6 +177,16 @@ fn legend(comparison: &Comparison) -> Vec<String> {
             lines.push(format!("{}: {steps} steps were skipped for non-finite losses or gradients.", summary.role));
         }
     }
+    let mut spikes: Vec<String> =
+        comparison.rows.iter().flat_map(|row| row.metrics.unbounded_columns.clone()).collect();
+    spikes.sort_unstable();
+    spikes.dedup();
+    if !spikes.is_empty() {
+        lines.push(format!(
+            "Likelihoods are unbounded: values recur in {}, and a flow can put spikes on them; `flowstill data describe` names the cure.",
+            crate::words::first_names(&spikes, 8)
+        ));
+    }
     for failed in &comparison.failed {
         lines.push(format!("{} (seed {}): left out, for it diverged: {}.", failed.role, failed.seed, failed.error));
     }
