@@ -1,12 +1,13 @@
 //! Describe in a configuration file which table to load and how to split it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Header, Issue, Missing, Result};
+use crate::{DataError, Header, Issue, Missing, Result, TransformSteps};
 
 /// A table that this crate knows how to prepare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -101,6 +102,12 @@ pub struct DataConfig {
     pub columns: Option<Vec<String>>,
     /// Columns that condition the density instead of being modelled; standardised on their own. Default: none.
     pub context_columns: Vec<String>,
+    /// Columns of a `table` to leave out, by name. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// What is done to columns of a `table` before they are standardised, by name. Default: nothing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub transform: BTreeMap<String, TransformSteps>,
     /// The seed of the split, of samples and of dequantisation noise. Default: 42.
     pub seed: u64,
     /// The part of the rows not in the test split that validates, 0 to 1. Default: 0.1. `bsds300` brings its own split.
@@ -133,6 +140,8 @@ impl Default for DataConfig {
             path: None,
             columns: None,
             context_columns: Vec::new(),
+            exclude: Vec::new(),
+            transform: BTreeMap::new(),
             seed: 42,
             validation: 0.1,
             test: 0.1,
@@ -185,6 +194,21 @@ impl DataConfig {
                 return wrong(field, "each column once", format!("`{}` twice", twice.1), "name it once");
             }
         }
+        let own = [("transform", !self.transform.is_empty()), ("exclude", !self.exclude.is_empty())];
+        if let Some((field, _)) = own.into_iter().find(|(_, given)| *given && self.set != SetName::Table) {
+            let remedy = "leave it out, or read the file as set = \"table\"";
+            let expected = "none, as a named set is prepared as published";
+            return wrong(field, expected, format!("some for set `{}`", self.set), remedy);
+        }
+        let wanted = |name: &&String| self.columns.iter().flatten().chain(&self.context_columns).any(|it| it == *name);
+        if let Some(name) = self.exclude.iter().find(wanted) {
+            let remedy = "take it out of one of the two";
+            return wrong("exclude", "columns that are not asked for", format!("`{name}` in both lists"), remedy);
+        }
+        if let Some(name) = self.transform.keys().find(|name| self.context_columns.contains(name)) {
+            let remedy = "take it out of `transform`";
+            return wrong("transform", "columns that are modelled", format!("`{name}`, which conditions"), remedy);
+        }
         let both = self.columns.iter().flatten().find(|name| self.context_columns.contains(name));
         if let Some(name) = both {
             let remedy = "take it out of `columns` to condition on it, or out of `context_columns` to model it";
@@ -234,6 +258,10 @@ mod tests {
         assert!(bad(|c| c.limit_rows = Some(0)).starts_with("setting `limit_rows`"));
         assert!(bad(|c| c.path = None).contains("give the file of set `table`"));
         assert!(bad(|c| c.set = SetName::Household).contains("ships inside"));
+        assert!(bad(|c| (c.set, c.exclude) = (SetName::Power, vec!["a".into()])).starts_with("setting `exclude`"));
+        assert!(
+            bad(|c| (c.columns, c.exclude) = (Some(vec!["a".into()]), vec!["a".into()])).contains("`a` in both lists")
+        );
         let both = bad(|c| (c.columns, c.context_columns) = (Some(vec!["a".into(), "b".into()]), vec!["b".into()]));
         assert!(both.contains("got `b` in both lists; take it out of `columns`"), "{both}");
         assert!(bad(|c| c.context_columns = vec!["a".into(), "a".into()]).contains("got `a` twice"));

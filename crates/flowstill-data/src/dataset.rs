@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::order::{Purpose, Stream};
 use crate::sets::{self, Prepared};
+use crate::split::Partition;
 use crate::{ColumnScales, DataConfig, DataError, Matrix, Result, spread};
 
 /// A table ready to train on.
@@ -78,11 +79,53 @@ pub struct Context {
     pub standardization: ColumnScales,
 }
 
+/// The rows of a table before they are standardised: whole rows of `names`, in the data's own units.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The columns' names, conditioning ones among them.
+    pub names: &'a [String],
+    /// The rows to fit.
+    pub train: &'a mut [f64],
+    /// The rows to choose by.
+    pub validation: &'a mut [f64],
+    /// The rows to report.
+    pub test: &'a mut [f64],
+}
+
+/// Changes rows before they are standardised, and says in plain words what it did.
+pub type Change<'a> = &'a mut dyn FnMut(Parts<'_>) -> Result<Vec<String>>;
+
 /// Loads what `config` describes. The same configuration and files give the same dataset, bit for bit, on every machine.
+///
+/// # Errors
+/// What the reader reports, and settings that make no sense; a `transform` is [`load_changed`]'s to take.
 pub fn load(config: &DataConfig) -> Result<Dataset> {
+    if let Some(name) = config.transform.keys().next() {
+        return Err(DataError::Config {
+            field: "transform",
+            expected: "none here".into(),
+            got: format!("one of `{name}`"),
+            remedy: "load with what takes transforms".into(),
+        });
+    }
+    load_changed(config, &mut |_| Ok(Vec::new()))
+}
+
+/// The same, with the rows changed between their split and their standardisation; what `config` says of transforms is for `change` to do. Rows that were changed
+/// are standardised by their train rows.
+///
+/// # Errors
+/// As [`load`], and what `change` reports.
+pub fn load_changed(config: &DataConfig, change: Change<'_>) -> Result<Dataset> {
     config.check()?;
     let mut prepared = sets::prepare(config)?;
     let marks = Marks::of(&prepared);
+    let Partition { train, validation, test } = &mut prepared.split;
+    let steps = change(Parts { names: &prepared.names, train, validation, test })?;
+    if !steps.is_empty() {
+        prepared.scale = ColumnScales::measure(&prepared.split.train, prepared.names.len(), 0);
+        prepared.steps.extend(steps);
+    }
     let path = config.path.clone().unwrap_or_else(|| PathBuf::from("household"));
     let place = |name: &String| crate::read::find(&path, &prepared.names, name);
     let context = config.context_columns.iter().map(place).collect::<Result<Vec<_>>>()?;

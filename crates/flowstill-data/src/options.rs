@@ -44,6 +44,8 @@ pub enum Header {
 pub struct ReadOptions {
     /// The columns wanted, in this order. Default: all.
     pub columns: Option<Vec<String>>,
+    /// Columns to leave out where none are named as wanted. Default: none.
+    pub exclude: Vec<String>,
     /// The field separator of a text file; a space means any run of blanks. Default: found from the first lines.
     pub delimiter: Option<char>,
     /// Whether the first line names the columns. Default: found out.
@@ -66,6 +68,7 @@ impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             columns: None,
+            exclude: Vec::new(),
             delimiter: None,
             header: Header::Auto,
             clock_columns: Vec::new(),

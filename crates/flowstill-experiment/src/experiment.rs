@@ -150,10 +150,13 @@ pub fn device(name: &str, events: &mut Events<'_>) -> Result<Device> {
 /// What the reader reports, and data that do not fit the teacher.
 pub(crate) fn load_data(plan: &Plan, teacher: Option<&Model>, events: &mut Events<'_>) -> Result<Prepared> {
     let data = match &plan.data {
-        DataPlan::Table(config) => Prepared::from_table(config)?,
+        DataPlan::Table(config) => Prepared::from_table_by(config, teacher)?,
         DataPlan::Pictures(plan) => Prepared::from_pictures(plan)?,
     };
     events(Event::Loaded(&data));
+    if let Some(told) = data.spikes() {
+        events(Event::Note(&told));
+    }
     let Some(teacher) = teacher else { return Ok(data) };
     let doubt =
         data.check_unseen(&teacher.facts, Subset::Test, Remedy::Set).map_err(|error| error.within("teacher"))?;

@@ -20,6 +20,7 @@
 //! | describe a flow, and ask what its layers are made of | [`architecture`] |
 //! | run and differentiate a flow on plain slices | [`Program`], [`Offsets`], [`Purpose`], [`Source`] |
 //! | read stored tensors with all checks | [`stored`] |
+//! | transform a column, fitted to the rows that a flow learns from | [`ColumnTransform`], [`Step`] |
 //! | draw the library's random numbers | [`random`] |
 //!
 //! Below it a [`Program`] is a flow compiled from its [`Architecture`](architecture::Architecture): layers that carry tiles of a batch, as planes, through all of the
@@ -52,6 +53,7 @@ pub mod random;
 mod standardization;
 pub mod stored;
 mod tile;
+mod transform;
 mod walk;
 mod work;
 
@@ -68,3 +70,4 @@ pub use offsets::Offsets;
 pub use passes::{Encoded, Kept};
 pub use program::{Program, Refused};
 pub use standardization::Standardization;
+pub use transform::{ColumnTransform, Spreads, Step, noise as row_noise};

@@ -8,7 +8,7 @@ pub fn normal_of_uniform(u: f32) -> f32 {
 }
 
 /// `Phi^-1(p)` for p from 1e-11 to 1 - 1e-11.
-fn quantile(p: f64) -> f64 {
+pub(crate) fn quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
         let r = 0.180_625 - q * q;

@@ -1,10 +1,11 @@
 //! Bring columns to zero mean and unit variance, on the host in f64, with every value checked.
 
+use crate::transform::{ColumnTransform, noise};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// `x = (raw - mean) / std` per column, on the host in f64, for the values and for the conditioning ones.
+/// `x = (t(raw) - mean) / std` per column, on the host in f64, for the values and for the conditioning ones; `t` is a column's transform, if it has one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standardization {
@@ -18,6 +19,9 @@ pub struct Standardization {
     /// Standard deviation of each conditioning column.
     #[serde(default)]
     pub context_std: Vec<f64>,
+    /// What is done to each column before; empty where nothing is done to any. (A reader that knows of none refuses such a file.)
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnTransform>,
 }
 
 impl Standardization {
@@ -28,22 +32,104 @@ impl Standardization {
             std: vec![1.0; columns],
             context_mean: vec![0.0; context],
             context_std: vec![1.0; context],
+            columns: Vec::new(),
         }
     }
 
-    /// `log |det dx/draw| = -sum(log std)`, nats: what is added to a standardised log-density to get one in the data's units.
+    /// Whether any column is transformed.
+    pub fn is_transformed(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// `-sum(log std)`, nats: what is added to a standardised log-density to get one of transformed columns, which are the data's own where none is transformed.
     pub fn log_det(&self) -> f64 {
         -self.std.iter().map(|s| s.ln()).sum::<f64>()
     }
 
-    /// Raw row-major values of the modelled columns, as the flow wants them.
+    /// What the transforms add to the log-density of a standardised row, nats; 0 without any.
+    pub fn transforms_log_det(&self, row: &[f32]) -> f64 {
+        let scaled = row.iter().zip(self.mean.iter().zip(&self.std)).map(|(x, (mean, std))| f64::from(*x) * std + mean);
+        self.columns.iter().zip(scaled).map(|(column, y)| column.inverse(y).1).sum()
+    }
+
+    /// Raw row-major values of the modelled columns, as the flow wants them; noise follows from a row's own values.
     ///
     /// # Errors
-    /// [`Error::Shape`] if they do not fill whole rows, [`Error::BadValue`] names the first that is not finite, or too far off to be.
+    /// [`Error::Shape`] if they do not fill whole rows, [`Error::BadValue`] names the first that is not finite, too far off to be, or none that its column's transform takes.
     pub fn rows(&self, raw: &[f64]) -> Result<Vec<f32>> {
+        self.rows_drawn(raw, |_| 0)
+    }
+
+    /// The same with noise that follows from a row's values and from the draw that a row of this number has: rows that are alike differ by it.
+    ///
+    /// # Errors
+    /// As [`Standardization::rows`].
+    pub fn rows_drawn(&self, raw: &[f64], draw: impl Fn(usize) -> u64) -> Result<Vec<f32>> {
         let mut out = Vec::with_capacity(raw.len());
-        standardise(0, raw, &self.mean, &self.std, "rows", &mut out)?;
+        self.enter(0, raw, draw, &mut out, &mut Vec::new())?;
         Ok(out)
+    }
+
+    /// The rows, standardised, to `out`, and what the transforms add to the log-density of each to `shift`, which stays empty without any.
+    pub(crate) fn enter<V: Copy + Into<f64>>(
+        &self,
+        first: usize,
+        raw: &[V],
+        draw: impl Fn(usize) -> u64,
+        out: &mut Vec<f32>,
+        shift: &mut Vec<f64>,
+    ) -> Result<()> {
+        shift.clear();
+        if !self.is_transformed() {
+            return standardise(first, raw, &self.mean, &self.std, "rows", out);
+        }
+        let width = self.mean.len();
+        let mut made = Vec::with_capacity(raw.len());
+        for (at, row) in raw.chunks(width.max(1)).enumerate() {
+            let noise = noise(row.iter().map(|value| (*value).into()), draw(at));
+            let mut sum = 0.0;
+            for (index, (value, column)) in row.iter().zip(&self.columns).enumerate() {
+                let value = (*value).into();
+                let unfit = |problem: String| Error::BadValue {
+                    what: "rows".into(),
+                    problem: format!("row {} column {} is {value}, {problem}", first + at + 1, index + 1),
+                    remedy: "drop such rows, or mend them".into(),
+                };
+                if !value.is_finite() {
+                    return Err(unfit("no number".into()));
+                }
+                let (y, log) = column.forward(value, noise(index)).map_err(unfit)?;
+                made.push(y);
+                sum += log;
+            }
+            shift.push(sum);
+        }
+        standardise(first, &made, &self.mean, &self.std, "rows", out)
+    }
+
+    /// From gradients with respect to transformed columns to those with respect to raw ones, the log-slopes' own among them.
+    pub(crate) fn pull<V: crate::Value>(&self, raw: &[V], gradient: &mut [V]) {
+        let width = self.mean.len().max(1);
+        if !self.is_transformed() {
+            return;
+        }
+        for (row, gradient) in raw.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
+            let noise = noise(row.iter().map(|value| (*value).into()), 0);
+            for (index, (column, (value, g))) in self.columns.iter().zip(row.iter().zip(gradient)).enumerate() {
+                let [slope, of_log] = column.derivatives((*value).into(), noise(index));
+                *g = V::from_f64((*g).into() * slope + of_log);
+            }
+        }
+    }
+
+    /// A transformed value of column `at` back in the data's units.
+    pub(crate) fn raw(&self, at: usize, y: f64) -> f64 {
+        self.columns.get(at).map_or(y, |column| column.inverse(y).0)
+    }
+
+    /// How much a raw value of column `at` moves its transformed one, at that transformed value.
+    pub(crate) fn slope(&self, at: usize, y: f64) -> f64 {
+        self.columns.get(at).map_or(1.0, |column| column.slope_at(y))
     }
 
     /// The same for the conditioning columns.
@@ -69,6 +155,13 @@ impl Standardization {
                 "write the file again",
             ));
         }
+        let unfit = |why: String| {
+            Error::file(path, format!("holds a column's transform that cannot be run ({why})"), "update flowstill")
+        };
+        if self.is_transformed() && self.columns.len() != columns {
+            return Err(unfit(format!("{} transforms for {columns} columns", self.columns.len())));
+        }
+        self.columns.iter().try_for_each(ColumnTransform::check).map_err(unfit)?;
         let finite = [&self.mean, &self.context_mean].into_iter().flatten().all(|m| m.is_finite());
         let positive = [&self.std, &self.context_std].into_iter().flatten().all(|s| s.is_finite() && *s > 0.0);
         match finite && positive {

@@ -16,6 +16,7 @@ pub fn run() -> Result<(Vec<f64>, [Vec<f64>; 2])> {
         std: vec![0.1, 2.0, 50.0],
         context_mean: Vec::new(),
         context_std: Vec::new(),
+        columns: Vec::new(),
     };
     let facts = TrainingFacts { role: "example".into(), ..TrainingFacts::default() };
     let model = Model { flow: training::flow(4)?, standardization, pictures: None, dequantizer: None, facts };

@@ -20,6 +20,7 @@ fn model(json: &str, context: usize) -> Model {
         std: vec![0.1, 2.0, 50.0],
         context_mean: vec![5.0; context],
         context_std: vec![2.0; context],
+        columns: Vec::new(),
     };
     Model {
         flow,

@@ -27,6 +27,7 @@ fn model(flow: Flow) -> Model {
             std: (0..columns).map(|i| 0.25 + i as f64).collect(),
             context_mean: vec![5.0; context],
             context_std: vec![2.0; context],
+            columns: Vec::new(),
         },
     };
     Model { flow, standardization, pictures: None, dequantizer: None, facts: TrainingFacts::default() }

@@ -5,8 +5,8 @@ use crate::args::Data;
 use crate::dataspec::{data_config, picture_config};
 use crate::failure::{Failure, Outcome};
 use crate::out;
-use flowstill::train::Dataset as _;
-use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
+use flowstill::train::{Dataset as _, Rows};
+use flowstill_data::{Finding, PictureConfig, PictureSetName, SetName, check, repeated_rows, sets};
 use flowstill_experiment::Prepared;
 use flowstill_experiment::words::{decimal, nearest, printable};
 use flowstill_metrics::{Align, text_table};
@@ -111,15 +111,19 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
     let data = Prepared::from_table(&data_config(text)?)?;
     let rows = [data.training.train.len(), data.training.validation.len(), data.test.len()];
     let scales = &data.standardization;
+    let seen: Vec<f64> =
+        data.training.train.rows().map_or(&[][..], Rows::values).iter().map(|value| f64::from(*value)).collect();
+    let repeated = repeated_rows(&seen, data.names.len());
     if as_json {
         return out::print_json(&json!({
             "source": data.source, "columns": data.names, "context_columns": data.context_names,
             "rows": { "train": rows[0], "validation": rows[1], "test": rows[2] },
             "mean": scales.mean, "std": scales.std, "log_det_of_standardization_nats": scales.log_det(),
-            "steps": data.steps,
+            "steps": data.steps, "findings": data.findings.iter().map(finding).collect::<Vec<_>>(),
+            "repeated_train_rows": repeated,
         }));
     }
-    let values = data.training.train.rows().map(flowstill::train::Rows::values).unwrap_or_default();
+    let values = data.training.train.rows().map(Rows::values).unwrap_or_default();
     let columns = data.names.len();
     let cells = data.names.iter().enumerate().map(|(at, name)| {
         let own = values.iter().skip(at).step_by(columns);
@@ -128,7 +132,8 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
         let raw = |value: f32| {
             let step = f64::from(value.abs().max(1.0)) * scales.std[at] * f64::from(f32::EPSILON);
             let most = (-step.log10().ceil()).clamp(0.0, 5.0) as usize;
-            decimal(f64::from(value) * scales.std[at] + scales.mean[at], most)
+            let y = f64::from(value) * scales.std[at] + scales.mean[at];
+            decimal(scales.columns.get(at).map_or(y, |column| column.inverse(y).0), most)
         };
         vec![printable(name).into_owned(), decimal(scales.mean[at], 5), decimal(scales.std[at], 5), raw(low), raw(high)]
     });
@@ -136,11 +141,32 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
     let table =
         text_table(&["column", "mean", "deviation", "train min", "train max"], &cells.collect::<Vec<_>>(), &align);
     let steps: String = data.steps.iter().map(|step| format!("  {}\n", printable(step))).collect();
+    let mut findings: String = data.findings.iter().map(told).collect();
+    if repeated > 0 {
+        findings += &format!("\n{repeated} of {} train rows repeat another\n", rows[0]);
+    }
     out::print(&format!(
-        "{}\n{} train, {} validation, {} test rows\n{steps}\n{table}",
+        "{}\n{} train, {} validation, {} test rows\n{steps}\n{table}{findings}",
         printable(&data.source),
         rows[0],
         rows[1],
         rows[2]
     ))
+}
+
+/// A finding as programs read it.
+fn finding(found: &Finding) -> serde_json::Value {
+    let mut value = json!(found);
+    value["effect"] = found.effect().into();
+    value["cure"] = found.cure().into();
+    value["unbounded"] = found.is_unbounded().into();
+    value
+}
+
+/// A finding as people read it.
+fn told(found: &Finding) -> String {
+    let [name, what, effect, cure] =
+        [found.column.clone(), found.to_string(), found.effect().to_string(), found.cure()]
+            .map(|text| printable(&text).into_owned());
+    format!("\n{name}: {what}\n  {effect}\n  cure, in [data]: {cure}\n")
 }

@@ -8,7 +8,7 @@ use crate::out;
 use flowstill::file;
 use flowstill::model::Model;
 use flowstill::train::Rows;
-use flowstill_experiment::words::thousands;
+use flowstill_experiment::words::{first_names, thousands};
 use flowstill_experiment::{
     DataPlan, Error, EvaluateConfig, Metrics, Prepared, RawRows, Recipe, Remedy, Subset, evaluate_rows, read_rows,
     trained_on,
@@ -45,6 +45,12 @@ pub(super) fn run(args: &Evaluate) -> Outcome<()> {
             object.retain(|key, _| !key.starts_with("test_"));
         }
         return out::print_json(&value);
+    }
+    if !metrics.unbounded_columns.is_empty() {
+        out::note(&format!(
+            "the likelihood is unbounded: values recur in {}, and a flow can put spikes on them; `flowstill data describe` names the cure",
+            first_names(&metrics.unbounded_columns, 8)
+        ));
     }
     out::print_values(told(&metrics, data, model.flow.parameter_count()), 15)
 }

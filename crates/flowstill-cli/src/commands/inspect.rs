@@ -5,7 +5,7 @@ use crate::failure::Outcome;
 use crate::out;
 use flowstill::Parameters;
 use flowstill::file::{self, FORMAT_VERSION};
-use flowstill::model::{Model, SplitFacts};
+use flowstill::model::{Model, SplitFacts, Step};
 use flowstill::pictures::{PictureScaling, Range};
 use flowstill_experiment::words::shape;
 use flowstill_experiment::{class_names, is_picture_set};
@@ -76,6 +76,17 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
             );
             let adds = format!("adds {:.4} nats to a standardised log-density", model.standardization.log_det());
             lines.insert(lines.len() - 1, ("standardisation", adds));
+            let named = facts.columns.iter().zip(&model.standardization.columns);
+            let transforms: Vec<String> = named
+                .filter(|(_, column)| !column.steps.is_empty())
+                .map(|(name, column)| {
+                    let steps: Vec<_> = column.steps.iter().map(Step::name).collect();
+                    format!("{name}: {}", steps.join(", then "))
+                })
+                .collect();
+            if !transforms.is_empty() {
+                lines.insert(lines.len() - 1, ("transforms", transforms.join("; ")));
+            }
         }
         Some(scaling) => {
             let classes = class_names(&model);

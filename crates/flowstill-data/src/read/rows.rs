@@ -26,7 +26,10 @@ impl<'a> RowGatherer<'a> {
     /// Finds the wanted columns among those the file has.
     pub fn new(path: &'a Path, options: &ReadOptions, keep: Keep<'a>, have: &[String]) -> Result<Self> {
         let picks = match &options.columns {
-            None => (0..have.len()).collect(),
+            None => {
+                let out = options.exclude.iter().map(|name| find(path, have, name)).collect::<Result<Vec<_>>>()?;
+                (0..have.len()).filter(|column| !out.contains(column)).collect()
+            }
             Some(wanted) => {
                 // The first of equal names; by a map, for both lists may be long.
                 let places: HashMap<&str, usize> =

@@ -15,6 +15,7 @@ pub(super) fn prepare(path: &Path, config: &DataConfig) -> Result<Prepared> {
     };
     let options = ReadOptions {
         columns: config.columns.as_ref().map(with_context),
+        exclude: config.exclude.clone(),
         delimiter: config.delimiter,
         header: config.header,
         dataset: config.dataset.clone(),

@@ -171,7 +171,7 @@ impl Prepared {
     /// # Errors
     /// When its columns do not fit the flow.
     pub fn from_table_for(model: &Model, config: &DataConfig) -> Result<Self> {
-        let data = Self::from_table(config)?;
+        let data = Self::from_table_by(config, Some(model))?;
         data.check_names(model)?;
         data.in_units_of(&model.standardization).map_err(|error| error.within("data"))
     }

@@ -3,12 +3,14 @@
 mod columns;
 mod leak;
 mod pictures;
+mod transforms;
 
 use crate::{Error, Result};
-use flowstill::model::{SplitFacts, Standardization};
+use flowstill::model::{Model, SplitFacts, Standardization};
 use flowstill::pictures::{Dequantization, PictureScaling};
 use flowstill::train::{Dataset as _, Examples, Rows, TrainingData};
-use flowstill_data::{DataConfig, Dataset, Matrix};
+use flowstill_data::{DataConfig, Dataset, Finding, Matrix};
+use transforms::Transformed;
 
 pub use columns::{RawRows, read_context, read_rows, stream_rows};
 pub use leak::{Remedy, trained_on};
@@ -52,6 +54,7 @@ pub struct PictureFacts {
 }
 
 /// A data set on the library's side of the border.
+#[derive(Clone)]
 pub struct Prepared {
     /// The modelled columns.
     pub names: Vec<String>,
@@ -75,9 +78,11 @@ pub struct Prepared {
     pub steps: Vec<String>,
     /// Which rows of which table these are.
     pub split: SplitFacts,
+    /// What is peculiar about the modelled columns of the train rows, after all that is done to them.
+    pub findings: Vec<Finding>,
 }
 
-fn prepare(data: Dataset, config: &DataConfig) -> Result<Prepared> {
+fn prepare(data: Dataset, config: &DataConfig, transformed: Transformed) -> Result<Prepared> {
     let Dataset { names, train, validation, test, context, standardization, steps, source, marks } = data;
     let split = SplitFacts {
         set: config.set.to_string(),
@@ -96,6 +101,7 @@ fn prepare(data: Dataset, config: &DataConfig) -> Result<Prepared> {
         std: standardization.std,
         context_mean: Vec::new(),
         context_std: Vec::new(),
+        columns: transformed.of(&names),
     };
     let [mut beside_train, mut beside_validation, mut beside_test] = [None, None, None];
     if let Some(context) = context {
@@ -106,7 +112,9 @@ fn prepare(data: Dataset, config: &DataConfig) -> Result<Prepared> {
         beside_validation = Some(context.validation);
         beside_test = Some(context.test);
     }
+    let findings = transformed.findings.into_iter().filter(|finding| names.contains(&finding.column)).collect();
     Ok(Prepared {
+        findings,
         names,
         context_names,
         standardization: scales,
@@ -137,7 +145,19 @@ impl Prepared {
     /// # Errors
     /// What the table's reader reports.
     pub fn from_table(config: &DataConfig) -> Result<Self> {
-        prepare(flowstill_data::load(config)?, config)
+        Self::from_table_by(config, None)
+    }
+
+    /// The same with the columns transformed as a flow has them, where it transforms any; else as the configuration says.
+    pub(crate) fn from_table_by(config: &DataConfig, model: Option<&Model>) -> Result<Self> {
+        let theirs = |model: &Model| {
+            let columns = &model.standardization.columns;
+            model.facts.columns.iter().cloned().zip(columns.iter().cloned()).collect::<Vec<_>>()
+        };
+        let given = model.map(theirs).filter(|columns| !columns.is_empty());
+        let mut transformed = Transformed { given, ..Transformed::default() };
+        let data = flowstill_data::load_changed(config, &mut |parts| transformed.apply(config, parts))?;
+        prepare(data, config, transformed)
     }
 
     /// The rows or pictures of a part.
@@ -172,6 +192,11 @@ impl Prepared {
         if own == other {
             return Ok(self);
         }
+        if own.columns != other.columns {
+            return Err(Error::input(
+                "expected columns transformed as the flow's are, got others; use the same `transform`, `seed` and rows, or give the raw table",
+            ));
+        }
         let change = |examples: &Examples| -> Result<Examples> {
             let Some(rows) = examples.rows() else { return Ok(examples.clone()) };
             let values = rescale(rows.values(), (&own.mean, &own.std), (&other.mean, &other.std));
@@ -186,6 +211,23 @@ impl Prepared {
         self.test = test;
         self.standardization = other.clone();
         Ok(self)
+    }
+
+    /// The modelled columns whose values recur, so that a likelihood has no bound.
+    pub fn unbounded(&self) -> Vec<String> {
+        self.findings.iter().filter(|finding| finding.is_unbounded()).map(|finding| finding.column.clone()).collect()
+    }
+
+    /// What is to be said where a likelihood has no bound.
+    pub fn spikes(&self) -> Option<String> {
+        let names = self.unbounded();
+        (!names.is_empty()).then(|| {
+            format!(
+                "values recur in {} ({}): likelihoods are unbounded there, for a flow can put spikes on them; `flowstill data describe` names the cure",
+                if names.len() == 1 { "a column" } else { "columns" },
+                crate::words::first_names(&names, 8)
+            )
+        })
     }
 
     /// The test rows of a table.

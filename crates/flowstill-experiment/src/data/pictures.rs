@@ -269,6 +269,7 @@ fn prepare(set: PictureSet, plan: &PicturePlan, classes: Vec<String>) -> Result<
         source: set.source,
         steps: set.steps,
         split,
+        findings: Vec::new(),
     })
 }
 

@@ -125,8 +125,11 @@ impl Drawn {
 /// Log-densities in the data's own units, nats; what is not finite is left as it is.
 fn densities(model: &Model, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
     let scales = &model.standardization;
-    let mut out = health::densities(model, &scales.rows(rows)?, &scales.context(context)?)?;
-    out.iter_mut().for_each(|value| *value += scales.log_det());
+    let seen = scales.rows(rows)?;
+    let mut out = health::densities(model, &seen, &scales.context(context)?)?;
+    for (value, row) in out.iter_mut().zip(seen.chunks_exact(model.columns())) {
+        *value += scales.log_det() + scales.transforms_log_det(row);
+    }
     Ok(out)
 }
 
@@ -159,6 +162,7 @@ mod tests {
                 std: vec![std; 2],
                 context_mean: Vec::new(),
                 context_std: Vec::new(),
+                columns: Vec::new(),
             },
             pictures: None,
             dequantizer: None,

@@ -56,6 +56,9 @@ pub struct Metrics {
     /// What the model makes of its own samples.
     #[serde(default)]
     pub own_samples: Option<OwnSamples>,
+    /// Columns whose values recur in the rows as the flow sees them: the likelihood has no bound there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unbounded_columns: Vec<String>,
     /// Pictures: bits per dimension of the test split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits_per_dim: Option<f64>,

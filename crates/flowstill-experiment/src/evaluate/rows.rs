@@ -18,12 +18,20 @@ pub fn evaluate_rows(model: &Model, test: &Rows, config: &EvaluateConfig) -> Res
     config.check().map_err(Error::Input)?;
     let densities = densities(model, test.values(), test.context_values())?;
     let likelihood = LogLikelihood::from_rows(&densities).map_err(|error| Error::Diverged(error.to_string()))?;
+    let mut transforms = 0.0;
+    if model.standardization.is_transformed() {
+        let finite =
+            test.values().chunks_exact(test.columns().max(1)).zip(&densities).filter(|(_, own)| own.is_finite());
+        transforms = finite.map(|(row, _)| model.standardization.transforms_log_det(row)).sum::<f64>();
+        transforms /= likelihood.rows.saturating_sub(likelihood.non_finite).max(1) as f64;
+    }
     let mut metrics = Metrics {
         test_nll_nats: -likelihood.mean,
-        test_nll_nats_data_units: -(likelihood.mean + model.standardization.log_det()),
+        test_nll_nats_data_units: -(likelihood.mean + model.standardization.log_det() + transforms),
         standard_error: likelihood.standard_error,
         test_rows: likelihood.rows,
         test_rows_not_finite: likelihood.non_finite,
+        unbounded_columns: unbounded(model, test),
         ..Metrics::default()
     };
     let near = config.round_trip_rows.map(|most| test.head(most.max(1)));
@@ -50,6 +58,19 @@ fn spread(rows: &Rows, count: usize) -> Result<Rows> {
     let (values, context) =
         (gather(rows.values(), rows.columns()), gather(rows.context_values(), rows.context_columns()));
     Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?)
+}
+
+/// The columns whose values recur in rows as the flow sees them.
+fn unbounded(model: &Model, test: &Rows) -> Vec<String> {
+    let columns = test.columns();
+    let named = model.facts.columns.len() == columns;
+    let names = match named {
+        true => model.facts.columns.clone(),
+        false => (1..=columns).map(|at| format!("c{at}")).collect(),
+    };
+    let values: Vec<f64> = test.values().iter().map(|value| f64::from(*value)).collect();
+    let found = flowstill_data::diagnose(&names, &values).into_iter();
+    found.filter(flowstill_data::Finding::is_unbounded).map(|finding| finding.column).collect()
 }
 
 fn two_samples(model: &Model, test: &Rows, config: &EvaluateConfig, metrics: &mut Metrics) -> Result<()> {

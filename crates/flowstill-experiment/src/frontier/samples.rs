@@ -44,6 +44,7 @@ pub(super) fn drawn(teacher: &Model, source: &str, count: usize, seed: u64) -> R
         validation: validation.len() as f64 / rows as f64,
         test: test.len() as f64 / rows as f64,
         limit_rows: None,
+        groups: None,
         rows,
         table_fingerprint: fingerprint(&train),
         test_fingerprint: fingerprint(&test),
@@ -59,5 +60,7 @@ pub(super) fn drawn(teacher: &Model, source: &str, count: usize, seed: u64) -> R
         source: format!("samples of {source}"),
         steps: Vec::new(),
         split,
+        findings: Vec::new(),
+        groups: Default::default(),
     })
 }

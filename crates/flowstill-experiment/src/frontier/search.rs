@@ -11,7 +11,6 @@ use crate::runner::Runner;
 use crate::{Error, Event, Events, Result};
 use flowstill::file::write_atomically;
 use flowstill::model::{Model, TrainingFacts};
-use flowstill::train::TrainingData;
 use serde::{Deserialize, Serialize};
 
 /// Each rung trains this many times the steps of the one before, and keeps one in so many.
@@ -170,18 +169,8 @@ fn timed(bench: &Bench<'_>, students: &[ModelPlan], events: &mut Events<'_>) -> 
 
 /// The data set with the validation split in the place of the test split.
 fn blind(data: &Prepared) -> Prepared {
-    Prepared {
-        names: data.names.clone(),
-        context_names: data.context_names.clone(),
-        standardization: data.standardization.clone(),
-        training: TrainingData { train: data.training.train.clone(), validation: data.training.validation.clone() },
-        test: data.training.validation.clone(),
-        pictures: data.pictures.clone(),
-        own_splits: data.own_splits,
-        source: data.source.clone(),
-        steps: data.steps.clone(),
-        split: data.split.clone(),
-    }
+    let [train, validation, _] = data.groups.clone();
+    Prepared { test: data.training.validation.clone(), groups: [train, validation.clone(), validation], ..data.clone() }
 }
 
 /// Say how near the budget the nearest candidate comes.

@@ -15,10 +15,23 @@ pub(super) fn legend(comparison: &Comparison) -> Vec<String> {
         ));
     }
     lines.extend(comparison.rows.iter().flat_map(of_model));
+    lines.extend(spikes(comparison));
     if let Some(best) = &comparison.best_by_validation {
         lines.push(format!("{best}: the distilled student with the best validation, mean over seeds; no choice is made by the test split."));
     }
     lines
+}
+
+/// That likelihoods have no bound, where they have none.
+fn spikes(comparison: &Comparison) -> Option<String> {
+    let all = comparison.rows.iter().flat_map(|row| row.metrics.unbounded_columns.iter().cloned());
+    let names: Vec<String> = all.collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Likelihoods are unbounded: values recur in {}, and a flow can put spikes on them; `flowstill data describe` names the cure.",
+            crate::words::first_names(&names, 8)
+        )
+    })
 }
 
 /// What the columns are.

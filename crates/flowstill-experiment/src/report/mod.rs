@@ -89,11 +89,17 @@ impl Row {
                 };
                 format!("test {bits:.4} ± {:.4} bits/dim{frechet}", metrics.half_width(error))
             }
-            _ => format!(
-                "test log-likelihood {:.4} ± {:.4} nats",
-                -metrics.test_nll_nats,
-                metrics.half_width(metrics.standard_error)
-            ),
+            _ => {
+                let spikes = match &metrics.unbounded_columns[..] {
+                    [] => String::new(),
+                    names => format!(" (unbounded: values recur in {})", crate::words::first_names(names, 8)),
+                };
+                format!(
+                    "test log-likelihood {:.4} ± {:.4} nats{spikes}",
+                    -metrics.test_nll_nats,
+                    metrics.half_width(metrics.standard_error)
+                )
+            }
         };
         text += &format!(", {} parameters, trained {:.1} s", self.parameters, self.train_seconds);
         if self.skipped_steps > 0 {

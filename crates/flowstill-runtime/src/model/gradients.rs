@@ -28,7 +28,7 @@ impl<E: Engine> Model<E> {
             with_space(|space| {
                 self.enter(space, 0, rows, context, &samples)?;
                 let count = samples.len();
-                let Space { x, context, latents, log_det, spare: [g_x, g_context, own] } = &mut *space;
+                let Space { x, context, latents, log_det, spare: [g_x, g_context, own], .. } = &mut *space;
                 latents.resize(count * d, 0.0);
                 log_det.resize(count, 0.0);
                 g_x.resize(count * d, 0.0);
@@ -49,6 +49,7 @@ impl<E: Engine> Model<E> {
                 self.put_densities(space, samples.start, log_prob.values)?;
                 let ([g_x, g_context, _], s) = (&space.spare, &self.standardization);
                 per_unit(g_x, &s.std, d_rows.values);
+                s.pull(&rows[samples.start * d..samples.end * d], d_rows.values);
                 per_unit(g_context, &s.context_std, d_context.values);
                 Ok(())
             })
@@ -87,13 +88,24 @@ impl<E: Engine> Model<E> {
                 self.enter_context(space, 0, context, &samples)?;
                 self.enter_latents(space, latents, &samples);
                 let count = samples.len();
-                let Space { context, latents: own, spare: [g_x, g_context, g_latents], .. } = space;
+                let Space { x, context, latents: own, log_det, spare: [g_x, g_context, g_latents], .. } = space;
                 g_x.clear();
                 let given = d_rows[samples.start * d..samples.end * d].iter().zip(s.std.iter().cycle());
                 g_x.extend(given.map(|(g, std)| ((*g).into() * std) as f32));
                 g_latents.resize(count * d, 0.0);
                 g_context.resize(count * width, 0.0);
                 let level = |level: usize| &own[self.starts[level] * count..self.starts[level + 1] * count];
+                if s.is_transformed() {
+                    // How much a transform stretches is known where the row is.
+                    x.resize(count * d, 0.0);
+                    log_det.resize(count, 0.0);
+                    self.engine.decode(level, context, false, x, log_det)?;
+                    for (at, (g, x)) in g_x.iter_mut().zip(x.iter()).enumerate() {
+                        let column = at % d;
+                        let y = f64::from(*x) * s.std[column] + s.mean[column];
+                        *g = (f64::from(*g) / s.slope(column, y)) as f32;
+                    }
+                }
                 self.engine.decode_pullback(count, level, context, g_x, [g_latents, g_context])?;
                 self.leave_latents(g_latents, d_latents.values);
                 per_unit(g_context, &s.context_std, d_context.values);

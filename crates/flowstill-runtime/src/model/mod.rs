@@ -51,6 +51,8 @@ struct Space {
     context: Vec<f32>,
     latents: Vec<f32>,
     log_det: Vec<f32>,
+    /// What transforms of columns add to each row's log-density; empty without any.
+    shift: Vec<f64>,
     /// Of gradients, and of what a dequantiser works on.
     spare: [Vec<f32>; 3],
 }
@@ -104,11 +106,19 @@ impl<E: Engine> Model<E> {
     /// [`Error::Shape`] if the standardisation does not fit the flow.
     pub fn new(engine: E, base: Density, standardization: Standardization) -> Result<Self> {
         let [height, width, channels] = engine.event();
-        let Standardization { mean, std, context_mean, context_std } = &standardization;
+        let Standardization { mean, std, context_mean, context_std, columns } = &standardization;
         let got = [mean.len(), std.len(), context_mean.len(), context_std.len()];
         let wanted = [channels, channels, engine.context(), engine.context()];
         if got != wanted {
             return Err(Error::shape("standardisation", format!("{wanted:?} values"), format!("{got:?}")));
+        }
+        let fits = columns.is_empty() || (columns.len() == channels && height * width == 1);
+        if !fits {
+            return Err(Error::shape(
+                "transforms of columns",
+                format!("{channels}, for a flow over rows"),
+                columns.len().to_string(),
+            ));
         }
         let mut starts = vec![0];
         for event in engine.latents() {
@@ -260,8 +270,8 @@ impl<E: Engine> Model<E> {
     fn in_data_units<V: Value>(&self, x: &[f32], out: &mut [V]) {
         let Standardization { mean, std, .. } = &self.standardization;
         for (x, out) in x.chunks_exact(mean.len()).zip(out.chunks_exact_mut(mean.len())) {
-            for ((x, out), (mean, std)) in x.iter().zip(out).zip(mean.iter().zip(std)) {
-                *out = V::from_f64(f64::from(*x) * std + mean);
+            for (at, ((x, out), (mean, std))) in x.iter().zip(out).zip(mean.iter().zip(std)).enumerate() {
+                *out = V::from_f64(self.standardization.raw(at, f64::from(*x) * std + mean));
             }
         }
     }
@@ -293,7 +303,7 @@ impl<E: Engine> Model<E> {
     ) -> Result<()> {
         let (s, d) = (&self.standardization, self.columns());
         let own = &rows[samples.start * d..samples.end * d];
-        standardise(first + samples.start, own, &s.mean, &s.std, "rows", &mut space.x)?;
+        s.enter(first + samples.start, own, |_| 0, &mut space.x, &mut space.shift)?;
         self.enter_context(space, first, context, samples)
     }
 
@@ -329,7 +339,7 @@ impl<E: Engine> Model<E> {
                     remedy: "check that the row lies in the range of the training data".into(),
                 });
             }
-            *out = V::from_f64(f64::from(log_prob) + self.offset);
+            *out = V::from_f64(f64::from(log_prob) + self.offset + space.shift.get(index).copied().unwrap_or(0.0));
         }
         Ok(())
     }

@@ -72,8 +72,9 @@ impl<E: Engine> Model<E> {
         let both = (Rows::new(out, columns), Rows::new(log_prob, 1));
         self.draw_rows(0, seed, temperature, context, both, &|drawn, (rows, log_prob)| {
             self.in_data_units(drawn.x, rows.values);
-            for (sample, out) in log_prob.values.iter_mut().enumerate() {
-                *out = V::from_f64(f64::from((drawn.log_prob)(sample)) + self.offset);
+            for ((sample, out), row) in log_prob.values.iter_mut().enumerate().zip(drawn.x.chunks_exact(columns)) {
+                let shift = self.standardization.transforms_log_det(row);
+                *out = V::from_f64(f64::from((drawn.log_prob)(sample)) + self.offset + shift);
             }
         })
     }

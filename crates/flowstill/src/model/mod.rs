@@ -9,7 +9,8 @@ use crate::{Error, Result};
 use flowstill_runtime::Model as Units;
 
 pub use engine::FlowEngine;
-pub use flowstill_runtime::{CHUNK, SplitFacts, Standardization, TrainingFacts};
+pub use flowstill_runtime::row_noise as noise;
+pub use flowstill_runtime::{CHUNK, ColumnTransform, SplitFacts, Standardization, Step, TrainingFacts};
 pub use pictures::PictureScore;
 
 /// What a flow file holds: a flow, its preprocessing and its history.

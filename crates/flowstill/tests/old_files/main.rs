@@ -142,6 +142,7 @@ fn models() -> [(&'static str, Model); 2] {
         std: vec![0.1, 2.0, 50.0],
         context_mean: vec![5.0; 2],
         context_std: vec![2.0; 2],
+        columns: Vec::new(),
     };
     let facts = TrainingFacts { role: "teacher".into(), seed: 7, ..TrainingFacts::default() };
     let table = Model { flow: moved(over_rows(MAF, 2)), standardization, pictures: None, dequantizer: None, facts };
