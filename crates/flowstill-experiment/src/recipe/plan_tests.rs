@@ -142,22 +142,21 @@ fn learned_noise_survives_in_a_resolved_plan() {
 
 #[test]
 fn settings_of_single_terms_survive_in_a_resolved_plan() {
-    let text = format!(
-        "{TEXT}\n[[compare.variants]]\nname = \"own\"\nscale = \"per_dimension\"\nterms = {{ ilkd = {{ distance = \"l2\" }} }}\n\
-        [[compare.variants]]\nname = \"common\"\nscale = \"mean\"\nterms = {{}}\n"
-    );
+    let text = "name = \"r\"\n[data]\nset = \"household\"\n[student]\nflow = { kind = \"glow\" }\n\
+        [[compare.variants]]\nname = \"own\"\nterms = { ilkd = { distance = \"l2\" } }\n\
+        [[compare.variants]]\nname = \"common\"\nscale = \"mean\"\nterms = {}\n";
     let sets = ["distill.scale=\"per_dimension\"", "distill.terms.skd.temperature=0.9"];
-    let plan = planned(&text, &sets).unwrap();
+    let plan = planned(text, &sets).unwrap();
     let terms = |plan: &Plan| {
         let all = plan.variants.iter().filter_map(|variant| variant.distill.as_ref());
         all.map(|config| (config.scale, config.terms)).collect::<Vec<_>>()
     };
-    let [.., own, common] = terms(&plan)[..] else { panic!("two variants") };
+    let [own, common] = terms(&plan)[..] else { panic!("two variants") };
     assert_eq!(common, (Scale::Mean, Terms::default()));
     assert_eq!((own.1.ilkd.distance, own.1.skd.temperature), (Some(Distance::L2), None));
     let again = planned(&resolved(&plan).unwrap(), &[]).unwrap();
     assert_eq!((terms(&again), &again.distilled), (terms(&plan), &plan.distilled));
-    let error = planned(&text, &["distill.terms.lkd.temperature=0.9"]).unwrap_err();
+    let error = planned(text, &["distill.terms.lkd.temperature=0.9"]).unwrap_err();
     assert!(error.contains("distill.terms.lkd.temperature"), "{error}");
 }
 
