@@ -118,7 +118,9 @@ mod tests {
         let path = folder.path().join("checkpoint.safetensors");
         let load = |state: State| {
             Checkpoint { state, vectors: Vec::new() }.save(&path).expect("writes");
-            Checkpoint::load(&path, "", &[], &Device::default()).map(|loaded| loaded.state.step).map_err(|e| e.to_string())
+            Checkpoint::load(&path, "", &[], &Device::default())
+                .map(|loaded| loaded.state.step)
+                .map_err(|e| e.to_string())
         };
         let fine = State { step: 7, plateau: 0.5, ..State::default() };
         assert_eq!(load(fine.clone()), Ok(7));
