@@ -106,6 +106,9 @@ impl From<FeatureError> for Error {
 
 impl From<MetricError> for Error {
     fn from(error: MetricError) -> Self {
-        Self::Run(error.to_string())
+        match &error {
+            MetricError::Read { .. } | MetricError::Statistics { .. } => Self::Input(error.to_string()),
+            _ => Self::Run(error.to_string()),
+        }
     }
 }
