@@ -13,6 +13,7 @@ pub(crate) mod permute;
 mod spline;
 mod split;
 mod squeeze;
+mod sylvester;
 mod univariate;
 
 pub use actnorm::{ActNorm, Affine};
@@ -23,14 +24,15 @@ pub use chain::{Chain, Inverted};
 pub use coupling::Coupling;
 pub use elementwise::Elementwise;
 pub use flowstill_runtime::architecture::{
-    BijectorConfig, CouplingConfig, Descriptor, ElementwiseMap, Mask, MaskedAutoregressiveConfig, Reordering, ScaleMap,
-    SplitConfig, SplitPrior, Univariate,
+    Basis, BijectorConfig, CouplingConfig, Descriptor, ElementwiseMap, Mask, MaskedAutoregressiveConfig, Reordering,
+    ScaleMap, SplitConfig, SplitPrior, SylvesterLayerConfig, Univariate,
 };
 pub use linear::Linear;
 pub use lu_linear::LuLinear;
 pub use permute::Permute;
 pub use split::Split;
 pub use squeeze::Squeeze;
+pub use sylvester::Sylvester;
 pub use univariate::UnivariateOps;
 
 use crate::Parameters;

@@ -11,6 +11,7 @@ mod own;
 pub(crate) mod program;
 mod realnvp;
 mod segment;
+mod sylvester;
 
 pub use flow::{Flow, Level};
 pub use flowstill_runtime::Refused;
@@ -22,3 +23,4 @@ pub use memory::Memory;
 pub use named::FlowConfig;
 pub use nsf::{NsfConfig, NsfForm};
 pub use realnvp::RealNvpConfig;
+pub use sylvester::{SylvesterConfig, SylvesterForm};

@@ -92,6 +92,17 @@ pub fn autoregressive(channels: usize, transform: Univariate, made: MadeConfig, 
     BijectorConfig::MaskedAutoregressive(MaskedAutoregressiveConfig { channels, transform, made, context })
 }
 
+/// A Sylvester configuration.
+pub fn sylvester(channels: usize, basis: Basis, context: usize) -> BijectorConfig {
+    BijectorConfig::Sylvester(SylvesterLayerConfig { channels, basis, context })
+}
+
+fn sylvester_bases() -> Vec<Basis> {
+    let orthogonal = [1, 2, 3, 3, 2, 1].map(|rank| Basis::Orthogonal { rank });
+    let householder = [1, 2, 5, 3].map(|reflections| Basis::Householder { reflections });
+    orthogonal.into_iter().chain(householder).collect()
+}
+
 fn coupling(index: usize, channels: usize, context: usize) -> BijectorConfig {
     BijectorConfig::Coupling(CouplingConfig {
         channels,
@@ -192,7 +203,14 @@ pub fn table() -> Vec<Case> {
         let config = autoregressive(channels, TRANSFORMS[index % 8], mades()[index % 5].clone(), context);
         add(config, channels, context);
     }
+    for (index, basis) in sylvester_bases().into_iter().enumerate() {
+        let (channels, context) = (3 + index % 3, index % 2 * 2);
+        add(sylvester(channels, basis, context), channels, context);
+    }
+    add(sylvester(1, Basis::Orthogonal { rank: 1 }, 0), 1, 0);
     for inner in [
+        sylvester(3, Basis::Orthogonal { rank: 2 }, 0),
+        sylvester(3, Basis::Householder { reflections: 4 }, 0),
         BijectorConfig::ActNorm { channels: 3 },
         BijectorConfig::BatchNorm { channels: 3 },
         BijectorConfig::Linear { channels: 3 },
@@ -283,6 +301,7 @@ fn no_variant_is_missing_from_the_table() {
     let mut kinds = variants::<Univariate>(tagged("kind"));
     kinds.extend(variants::<ScaleMap>(tagged("kind")));
     kinds.extend(variants::<ConditionerConfig>(tagged("kind")));
+    kinds.extend(variants::<Basis>(tagged("kind")));
     assert_eq!(used("kind"), kinds);
 }
 
