@@ -47,9 +47,9 @@ pub type Context<'a> = Option<&'a Tensor<2>>;
 pub enum InverseKind {
     /// A formula: exact up to rounding.
     Exact,
-    /// Found by iteration.
+    /// Found by iteration, as that of a [`Sylvester`] layer.
     Numeric {
-        /// The most that a value may be off.
+        /// The most that what is solved for may be off, rounding aside.
         tolerance: f64,
     },
     /// There is none: the flow scores and trains, and refuses to sample by a message that names the layer.

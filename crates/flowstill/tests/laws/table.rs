@@ -1,6 +1,7 @@
 //! List every bijector with every option, and prove that none is missing.
 
 use crate::common::{Batch, build_perturbed, noise};
+use crate::sylvester::sylvesters;
 use flowstill::bijectors::*;
 use flowstill::conditioners::{Activation, ConditionerConfig, MadeConfig};
 use serde::de::DeserializeOwned;
@@ -90,17 +91,6 @@ fn mades() -> Vec<MadeConfig> {
 /// A masked autoregressive configuration.
 pub fn autoregressive(channels: usize, transform: Univariate, made: MadeConfig, context: usize) -> BijectorConfig {
     BijectorConfig::MaskedAutoregressive(MaskedAutoregressiveConfig { channels, transform, made, context })
-}
-
-/// A Sylvester configuration.
-pub fn sylvester(channels: usize, basis: Basis, context: usize) -> BijectorConfig {
-    BijectorConfig::Sylvester(SylvesterLayerConfig { channels, basis, context })
-}
-
-fn sylvester_bases() -> Vec<Basis> {
-    let orthogonal = [1, 2, 3, 3, 2, 1].map(|rank| Basis::Orthogonal { rank });
-    let householder = [1, 2, 5, 3].map(|reflections| Basis::Householder { reflections });
-    orthogonal.into_iter().chain(householder).collect()
 }
 
 fn coupling(index: usize, channels: usize, context: usize) -> BijectorConfig {
@@ -203,14 +193,7 @@ pub fn table() -> Vec<Case> {
         let config = autoregressive(channels, TRANSFORMS[index % 8], mades()[index % 5].clone(), context);
         add(config, channels, context);
     }
-    for (index, basis) in sylvester_bases().into_iter().enumerate() {
-        let (channels, context) = (3 + index % 3, index % 2 * 2);
-        add(sylvester(channels, basis, context), channels, context);
-    }
-    add(sylvester(1, Basis::Orthogonal { rank: 1 }, 0), 1, 0);
     for inner in [
-        sylvester(3, Basis::Orthogonal { rank: 2 }, 0),
-        sylvester(3, Basis::Householder { reflections: 4 }, 0),
         BijectorConfig::ActNorm { channels: 3 },
         BijectorConfig::BatchNorm { channels: 3 },
         BijectorConfig::Linear { channels: 3 },
@@ -237,6 +220,7 @@ pub fn table() -> Vec<Case> {
     add(inverted(BijectorConfig::Chain { steps: glow }), 4, 2);
     add(BijectorConfig::Chain { steps: maf }, 3, 2);
     cases.extend(on_pictures(cases.len() as u64));
+    cases.extend(sylvesters(cases.len() as u64));
     cases
 }
 
