@@ -164,6 +164,23 @@ fn a_teacher_of_another_split_is_refused() {
 }
 
 #[test]
+fn a_flow_with_a_numeric_inverse_is_trained_by_a_recipe_draws_and_tells_its_tolerance() {
+    let folder = folder();
+    let recipe = common::TINY
+        .replace(r#"{ kind = "maf", blocks = 2, hidden = [16] }"#, r#"{ kind = "sylvester", steps = 4, rank = 3 }"#);
+    std::fs::write(folder.path().join("tiny.toml"), recipe).expect("writes");
+    succeed(folder.path(), &[&["train", "tiny.toml"], &QUICK[..]].concat());
+    let flow = "runs/tiny/seed-1/teacher/flow.safetensors";
+    let told = succeed(folder.path(), &["inspect", flow]);
+    assert!(told.contains("latents to data    numeric, within 4e-12 beside rounding\n"), "{told}");
+    assert!(told.contains("sylvester, 4 steps, rank 3"), "{told}");
+    assert_eq!(succeed(folder.path(), &["sample", flow, "-n", "20", "--seed", "3"]).lines().count(), 21);
+    let args = [&["train", "tiny.toml", "--set", "teacher.flow.rank=99"], &QUICK[..]].concat();
+    let error = fail(folder.path(), &args, 2);
+    assert!(error.contains("sylvester.rank") && error.contains("use 1 to"), "{error}");
+}
+
+#[test]
 fn an_input_is_never_written_over() {
     let (folder, flow) = own_table();
     let folder = folder.path();

@@ -2,7 +2,7 @@
 
 use crate::architecture::{Architecture, BijectorConfig, Stop};
 use crate::layers::{
-    Affine, Autoregressive, Coupling, Elementwise, Inverted, Layer, Linear, Permute, Purpose, Split, Squeeze,
+    Affine, Autoregressive, Coupling, Elementwise, Inverted, Layer, Linear, Permute, Purpose, Split, Squeeze, Sylvester,
 };
 use crate::offsets::Offsets;
 use crate::work::{Tape, Work};
@@ -268,6 +268,7 @@ impl Maker<'_> {
             BijectorConfig::Elementwise { map } => Box::new(Elementwise::new(*map, channels)),
             BijectorConfig::Coupling(config) => Box::new(Coupling::new(path, config, offsets)?),
             BijectorConfig::MaskedAutoregressive(config) => Box::new(Autoregressive::new(path, config, offsets)?),
+            BijectorConfig::Sylvester(config) => Box::new(Sylvester::new(path, config, offsets)?),
             BijectorConfig::Squeeze => Box::new(Squeeze),
             // Taken apart before.
             BijectorConfig::Inverted { .. } | BijectorConfig::Chain { .. } => return None,

@@ -31,12 +31,14 @@ fn model(json: &str, context: usize) -> Model {
     }
 }
 
-const FLOWS: [&str; 5] = [
+const FLOWS: [&str; 7] = [
     r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"base":{"kind":"mixture","components":2}}"#,
     r#"{"kind":"maf","blocks":2,"hidden":[8],"order":"random","norm":"batch"}"#,
     r#"{"kind":"iaf","blocks":2,"hidden":[8],"norm":"actnorm"}"#,
     r#"{"kind":"nsf","steps":2,"hidden":8,"bins":4,"base":{"kind":"diagonal_normal"}}"#,
     r#"{"kind":"realnvp","steps":2,"hidden":[8]}"#,
+    r#"{"kind":"sylvester","steps":2,"rank":2}"#,
+    r#"{"kind":"sylvester","steps":2,"form":"householder","reflections":3}"#,
 ];
 
 const ROWS: [f64; 9] = [1.05, -19.0, 280.0, 0.9, -24.0, 350.0, 1.2, -20.0, 301.0];

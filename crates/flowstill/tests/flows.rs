@@ -18,7 +18,7 @@ fn moved(json: &str, columns: usize, context: usize) -> Flow {
     flow
 }
 
-const FLOWS: [&str; 9] = [
+const FLOWS: [&str; 11] = [
     r#"{"kind":"glow","steps":3,"hidden":8,"layers":3}"#,
     r#"{"kind":"glow","steps":2,"hidden":8,"layers":2,"lu":false,"transform":{"kind":"rational_quadratic","bins":5}}"#,
     r#"{"kind":"realnvp","steps":4,"hidden":[8],"base":{"kind":"diagonal_normal"}}"#,
@@ -28,6 +28,8 @@ const FLOWS: [&str; 9] = [
     r#"{"kind":"iaf","blocks":2,"hidden":[8]}"#,
     r#"{"kind":"nsf","steps":2,"hidden":8,"bins":5}"#,
     r#"{"kind":"nsf","form":"autoregressive","steps":2,"hidden":8,"bins":5}"#,
+    r#"{"kind":"sylvester","steps":3}"#,
+    r#"{"kind":"sylvester","steps":3,"form":"householder","norm":"none"}"#,
 ];
 
 fn rows(values: Vec<f32>, columns: usize) -> Tensor<4> {
@@ -209,6 +211,10 @@ fn shapes_and_settings_that_do_not_fit_are_refused_in_one_line() {
         r#"{"kind":"nsf","bins":1}"#,
         r#"{"kind":"nsf","tail_bound":-1.0}"#,
         r#"{"kind":"maf","base":{"kind":"mixture","components":0}}"#,
+        r#"{"kind":"sylvester","rank":4}"#,
+        r#"{"kind":"sylvester","rank":0}"#,
+        r#"{"kind":"sylvester","form":"householder","rank":3}"#,
+        r#"{"kind":"sylvester","form":"householder","reflections":1001}"#,
         r#"{"kind":"realnvp","base":{"kind":"uniform","low":1.0,"high":1.0}}"#,
         r#"{"kind":"glow","transform":{"kind":"affine","scale":{"kind":"tanh","bound":0.0}}}"#,
     ];

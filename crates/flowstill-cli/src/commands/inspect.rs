@@ -4,6 +4,7 @@ use crate::args::Inspect;
 use crate::failure::Outcome;
 use crate::out;
 use flowstill::Parameters;
+use flowstill::bijectors::InverseKind;
 use flowstill::file::{self, FORMAT_VERSION};
 use flowstill::model::{Model, SplitFacts, Step};
 use flowstill::pictures::{PictureScaling, Range};
@@ -16,6 +17,15 @@ fn engine(model: &Model) -> String {
     match model.flow.refused() {
         None => "compiled program".into(),
         Some(refused) => format!("composition of tensor operations ({refused})"),
+    }
+}
+
+/// What the way from latents to data is worth; nothing to say of a formula.
+fn inverse(model: &Model) -> Option<String> {
+    match model.flow.inverse_kind() {
+        InverseKind::Exact => None,
+        InverseKind::Numeric { tolerance } => Some(format!("numeric, within {tolerance:.0e} beside rounding")),
+        InverseKind::Unavailable => Some("none".into()),
     }
 }
 
@@ -36,6 +46,7 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
             "standardization": model.standardization,
             "log_det_of_standardization_nats": model.standardization.log_det(),
             "engine": engine(&model),
+            "inverse": inverse(&model).unwrap_or_else(|| "formula".into()),
             "facts": facts,
             "tensors": tensors.collect::<Vec<_>>(),
         });
@@ -65,6 +76,9 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
         ("validation nll", validation),
         ("file", format!("{bytes} bytes, format {FORMAT_VERSION}, written by flowstill {}", facts.flowstill)),
     ];
+    if let Some(inverse) = inverse(&model) {
+        lines.insert(6, ("latents to data", inverse));
+    }
     match model.pictures {
         None => {
             lines.splice(

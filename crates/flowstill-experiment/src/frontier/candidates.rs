@@ -54,6 +54,7 @@ fn shorter(flow: &FlowConfig) -> Vec<(FlowConfig, usize)> {
         FlowConfig::Realnvp(config) => config.steps,
         FlowConfig::Maf(config) | FlowConfig::Iaf(config) => config.blocks,
         FlowConfig::Nsf(config) => config.steps,
+        FlowConfig::Sylvester(config) => config.steps,
         _ => return Vec::new(),
     };
     let mut counts = vec![(2 * whole).div_ceil(3), whole.div_ceil(3)];
@@ -66,6 +67,7 @@ fn shorter(flow: &FlowConfig) -> Vec<(FlowConfig, usize)> {
             FlowConfig::Realnvp(config) => config.steps = steps,
             FlowConfig::Maf(config) | FlowConfig::Iaf(config) => config.blocks = steps,
             FlowConfig::Nsf(config) => config.steps = steps,
+            FlowConfig::Sylvester(config) => config.steps = steps,
             _ => {}
         }
         (flow, steps)

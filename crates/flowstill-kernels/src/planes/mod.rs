@@ -9,6 +9,7 @@
 //! | [`bounded`] | sigmoid, logit, tanh and atanh, with gradients |
 //! | [`map`] | any [`crate::univariate::Map`], chosen while the program runs |
 //! | [`math`] | `exp`, `ln`, `tanh`, `sigmoid`, `softplus` |
+//! | [`root`] | the roots of `u + d tanh(u) = s` |
 //! | [`spline`] | rational-quadratic splines, both directions, with gradients |
 //! | [`wide`] | arithmetic on one vector of lanes, written as on numbers |
 
@@ -17,6 +18,7 @@ mod bin;
 pub mod bounded;
 pub mod map;
 pub mod math;
+pub mod root;
 pub mod spline;
 pub mod wide;
 

@@ -1,7 +1,9 @@
 //! List every kind of layer, and describe each.
 
 use super::descriptor::{Parts, Reshape};
-use super::{CouplingConfig, Descriptor, MaskedAutoregressiveConfig, Range, Reordering, Role, Visit};
+use super::{
+    CouplingConfig, Descriptor, MaskedAutoregressiveConfig, Range, Reordering, Role, SylvesterLayerConfig, Visit,
+};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +65,8 @@ pub enum BijectorConfig {
     Coupling(CouplingConfig),
     /// Every channel moved by a network of those before it.
     MaskedAutoregressive(MaskedAutoregressiveConfig),
+    /// A bounded function of a few orthogonal directions is added, within which every value is moved by those behind it.
+    Sylvester(SylvesterLayerConfig),
     /// Every 2x2 block of positions becomes one position.
     Squeeze,
     /// Another layer, turned round.
@@ -126,6 +130,7 @@ impl BijectorConfig {
             Self::Elementwise { .. } => Descriptor::new("elementwise", None),
             Self::Coupling(config) => config.describe(),
             Self::MaskedAutoregressive(config) => config.describe(),
+            Self::Sylvester(config) => config.describe(),
             Self::Squeeze => Descriptor { reshape: Reshape::Squeeze, ..Descriptor::new("squeeze", None) },
             Self::Own { name, input, output } => {
                 Descriptor { reshape: Reshape::Own { input: *input, output: *output }, ..Descriptor::new(name, None) }

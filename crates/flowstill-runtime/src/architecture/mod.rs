@@ -9,6 +9,7 @@ mod coupling;
 mod descriptor;
 mod flow;
 mod net;
+mod sylvester;
 mod univariate;
 
 pub use base::BaseConfig;
@@ -17,4 +18,5 @@ pub use coupling::{CouplingConfig, Mask, MaskedAutoregressiveConfig, SplitConfig
 pub use descriptor::{Descriptor, Range, Reordering, Reshape, Role, TensorSpec, Visit, inverse_permutation};
 pub use flow::{Architecture, Stop};
 pub use net::{Activation, ConditionerConfig, MadeConfig};
+pub use sylvester::{Basis, SylvesterLayerConfig};
 pub use univariate::{ScaleMap, Univariate};

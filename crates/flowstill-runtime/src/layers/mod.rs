@@ -11,9 +11,12 @@ mod elementwise;
 mod inverted;
 mod linear;
 mod net;
+mod orthonormal;
 mod permute;
 mod split;
 mod squeeze;
+mod sylvester;
+mod sylvester_weights;
 mod univariate;
 
 pub(crate) use affine::Affine;
@@ -25,6 +28,7 @@ pub(crate) use linear::Linear;
 pub(crate) use permute::Permute;
 pub(crate) use split::Split;
 pub(crate) use squeeze::Squeeze;
+pub(crate) use sylvester::Sylvester;
 
 use crate::offsets::Slots;
 use crate::work::{Tape, Work};

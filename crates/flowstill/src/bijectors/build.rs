@@ -46,6 +46,7 @@ fn build(config: &BijectorConfig, mut rng: &mut dyn RngCore, device: &Device) ->
         BijectorConfig::Elementwise { map } => Box::new(Elementwise::new(*map)),
         BijectorConfig::Coupling(config) => Box::new(Coupling::new(config, rng, device)),
         BijectorConfig::MaskedAutoregressive(config) => Box::new(MaskedAutoregressive::new(config, rng, device)),
+        BijectorConfig::Sylvester(config) => Box::new(Sylvester::new(config, rng, device)),
         BijectorConfig::Squeeze => Box::new(Squeeze),
         BijectorConfig::Inverted { inner } => Box::new(Inverted::new(build(inner, rng, device)?)?),
         BijectorConfig::Chain { steps } => {

@@ -13,6 +13,7 @@ pub(crate) mod permute;
 mod spline;
 mod split;
 mod squeeze;
+mod sylvester;
 mod univariate;
 
 pub use actnorm::{ActNorm, Affine};
@@ -23,14 +24,15 @@ pub use chain::{Chain, Inverted};
 pub use coupling::Coupling;
 pub use elementwise::Elementwise;
 pub use flowstill_runtime::architecture::{
-    BijectorConfig, CouplingConfig, Descriptor, ElementwiseMap, Mask, MaskedAutoregressiveConfig, Reordering, ScaleMap,
-    SplitConfig, SplitPrior, Univariate,
+    Basis, BijectorConfig, CouplingConfig, Descriptor, ElementwiseMap, Mask, MaskedAutoregressiveConfig, Reordering,
+    ScaleMap, SplitConfig, SplitPrior, SylvesterLayerConfig, Univariate,
 };
 pub use linear::Linear;
 pub use lu_linear::LuLinear;
 pub use permute::Permute;
 pub use split::Split;
 pub use squeeze::Squeeze;
+pub use sylvester::Sylvester;
 pub use univariate::UnivariateOps;
 
 use crate::Parameters;
@@ -45,9 +47,9 @@ pub type Context<'a> = Option<&'a Tensor<2>>;
 pub enum InverseKind {
     /// A formula: exact up to rounding.
     Exact,
-    /// Found by iteration.
+    /// Found by iteration, as that of a [`Sylvester`] layer.
     Numeric {
-        /// The most that a value may be off.
+        /// The most that what is solved for may be off, rounding aside.
         tolerance: f64,
     },
     /// There is none: the flow scores and trains, and refuses to sample by a message that names the layer.

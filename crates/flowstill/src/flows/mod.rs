@@ -14,6 +14,7 @@ mod realnvp;
 mod run;
 mod segment;
 mod statistics;
+mod sylvester;
 
 pub use flow::{Flow, Level};
 pub use flowstill_runtime::Refused;
@@ -25,3 +26,4 @@ pub use memory::Memory;
 pub use named::FlowConfig;
 pub use nsf::{NsfConfig, NsfForm};
 pub use realnvp::RealNvpConfig;
+pub use sylvester::{SylvesterConfig, SylvesterForm};

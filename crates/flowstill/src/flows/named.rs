@@ -1,6 +1,6 @@
 //! Choose a named flow by a few settings.
 
-use super::{Architecture, GlowConfig, MafConfig, NsfConfig, NsfForm, RealNvpConfig};
+use super::{Architecture, GlowConfig, MafConfig, NsfConfig, NsfForm, RealNvpConfig, SylvesterConfig};
 use crate::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -51,6 +51,8 @@ named_flows! {
     "iaf" => Iaf(MafConfig),
     /// [`NsfConfig`].
     "nsf" => Nsf(NsfConfig),
+    /// [`SylvesterConfig`]: fast densities, samples by Newton's method.
+    "sylvester" => Sylvester(SylvesterConfig),
 }
 
 impl FlowConfig {
@@ -65,6 +67,7 @@ impl FlowConfig {
             FlowConfig::Maf(config) => config.assemble(columns, context, seed),
             FlowConfig::Iaf(config) => config.assemble_inverted(columns, context, seed),
             FlowConfig::Nsf(config) => config.assemble(columns, context, seed),
+            FlowConfig::Sylvester(config) => config.assemble(columns, context),
         }
     }
 
@@ -96,6 +99,7 @@ impl FlowConfig {
             Self::Realnvp(c) => format!("{} steps, hidden {:?}", c.steps, c.hidden),
             Self::Maf(c) | Self::Iaf(c) => format!("{} blocks, hidden {:?}", c.blocks, c.hidden),
             Self::Nsf(c) => format!("{} steps, hidden {}", c.steps, c.hidden),
+            Self::Sylvester(c) => c.describe(),
         };
         let form = match self {
             Self::Nsf(c) if c.form == NsfForm::Coupling => " (coupling)",

@@ -23,6 +23,8 @@ const TABLE_OF_ALL: &str = r#"{"event":[1,1,4],"context":@,"base":{"kind":"stand
             {"bijector":"masked_autoregressive","channels":4,"context":@,"transform":{"kind":"rational_quadratic","bins":4},"made":{"hidden":[9],"activation":"tanh"}}]}},
         {"bijector":"batch_norm","channels":4},
         {"bijector":"coupling","channels":4,"context":@,"mask":"odd","conditioner":{"kind":"residual","hidden":6,"blocks":1,"activation":"silu"}}]}},
+    {"bijector":"inverted","inner":{"bijector":"sylvester","channels":4,"context":@,"basis":{"kind":"orthogonal","rank":3}}},
+    {"bijector":"inverted","inner":{"bijector":"sylvester","channels":4,"context":@,"basis":{"kind":"householder","reflections":2}}},
     {"bijector":"inverted","inner":{"bijector":"masked_autoregressive","channels":4,"context":@,"made":{"hidden":[8,8,8,8,8],"residual":true}}}]]}"#;
 
 /// The same of pictures.
@@ -39,6 +41,7 @@ const PICTURES_OF_ALL: &str = r#"{"event":[4,4,4],"context":@,"base":{"kind":"st
     {"bijector":"inverted","inner":{"bijector":"inverted","inner":{"bijector":"squeeze"}}},
     {"bijector":"masked_autoregressive","channels":16,"context":@,"made":{"hidden":[20]}},
     {"bijector":"inverted","inner":{"bijector":"squeeze"}},
+    {"bijector":"sylvester","channels":4,"context":@,"basis":{"kind":"orthogonal","rank":2}},
     {"bijector":"inverted","inner":{"bijector":"coupling","channels":4,"context":@,"mask":"checkerboard_even","transform":{"kind":"additive"},"conditioner":{"kind":"zero_conv"}}},
     {"bijector":"inverted","inner":{"bijector":"masked_autoregressive","channels":4,"context":@}}]]}"#;
 
@@ -107,6 +110,10 @@ pub const FLOWS: &[(&str, [usize; 3])] = &[
     (r#"{"kind":"nsf","steps":2,"hidden":8,"blocks":1,"bins":4,"conditional_base":?}"#, [1, 1, 3]),
     (r#"{"kind":"maf","blocks":2,"hidden":[9],"base":{"kind":"diagonal_normal"},"conditional_base":?}"#, [1, 1, 1]),
     (r#"{"kind":"glow","levels":2,"steps":1,"hidden":6,"conditional_base":?}"#, [4, 4, 2]),
+    (r#"{"kind":"sylvester","steps":3}"#, [1, 1, 5]),
+    (r#"{"kind":"sylvester","steps":2,"rank":1,"norm":"none"}"#, [1, 1, 1]),
+    (r#"{"kind":"sylvester","steps":3,"rank":7,"norm":"batch","conditional_base":?}"#, [1, 1, 20]),
+    (r#"{"kind":"sylvester","steps":2,"form":"householder","reflections":3}"#, [1, 1, 7]),
     (TABLE_OF_ALL, [1, 1, 4]),
     (PICTURES_OF_ALL, [4, 4, 4]),
 ];

@@ -8,8 +8,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 use flowstill::Parameters;
 use flowstill::bijectors::{
-    Bijector, BijectorConfig, CouplingConfig, ElementwiseMap, Mask, MaskedAutoregressiveConfig, Univariate,
-    UnivariateOps,
+    Bijector, BijectorConfig, CouplingConfig, ElementwiseMap, Mask, MaskedAutoregressiveConfig, SylvesterLayerConfig,
+    Univariate, UnivariateOps,
 };
 use flowstill::conditioners::{Activation, activate};
 use serde_json::Value;
@@ -39,6 +39,7 @@ pub fn model(case: &Case) -> Option<Model> {
         "tanh" => elementwise(ElementwiseMap::Tanh),
         "masked_affine_autoregressive" | "masked_rqs_autoregressive" => return nflows_autoregressive(case),
         "affine_coupling" | "additive_coupling" | "rqs_coupling" => return nflows_coupling(case),
+        "sylvester" => sylvester(case, channels),
         "zuko_autoregressive" => return zuko_autoregressive(case),
         "zuko_coupling" => zuko_coupling(case),
         _ => return None,
@@ -107,6 +108,19 @@ fn lu_linear(n: usize) -> Model {
         set(layer.as_mut(), "log_s", (softplus(w.flat("unconstrained_upper_diag"), 1.0) + 1e-3).log());
         set(layer.as_mut(), "bias", w.flat("bias"));
         apply(layer.as_ref(), way, x, None)
+    })
+}
+
+/// Weights by our own names.
+fn sylvester(case: &Case, channels: usize) -> Model {
+    let basis = serde_json::from_value(case.config.clone()).expect("a basis");
+    let context = case.context.as_ref().map_or(0, |context| context[0].len());
+    let config = BijectorConfig::Sylvester(SylvesterLayerConfig { channels, basis, context });
+    let names: Vec<String> = case.weights.keys().cloned().collect();
+    Box::new(move |w, way, x, context| {
+        let mut layer = build(&config);
+        names.iter().for_each(|name| set(layer.as_mut(), name, w.flat(name)));
+        apply(layer.as_ref(), way, x, context)
     })
 }
 

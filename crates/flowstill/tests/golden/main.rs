@@ -1,4 +1,4 @@
-//! Reproduce values and gradients that nflows and zuko computed, with their weights in our layers.
+//! Reproduce values and gradients that nflows and zuko computed, and of Sylvester layers a formula in decimal numbers, with their weights in our layers.
 //!
 //! `README.md` gives the libraries' conventions. Weights are converted on the tape, so that gradients come back in the libraries' own terms.
 
@@ -178,4 +178,9 @@ fn nflows_agrees() {
 fn zuko_agrees() {
     // Two passes for three features: an order with ties.
     check_all(include_str!("zuko.json"), &["nsf_passes2_context"]);
+}
+
+#[test]
+fn the_formula_of_sylvester_flows_agrees() {
+    check_all(include_str!("sylvester.json"), &[]);
 }

@@ -5,5 +5,6 @@ mod common;
 mod edges;
 mod gradients;
 mod structure;
+mod sylvester;
 mod table;
 mod values;

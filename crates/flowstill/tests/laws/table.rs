@@ -1,6 +1,7 @@
 //! List every bijector with every option, and prove that none is missing.
 
 use crate::common::{Batch, build_perturbed, noise};
+use crate::sylvester::sylvesters;
 use flowstill::bijectors::*;
 use flowstill::conditioners::{Activation, ConditionerConfig, MadeConfig};
 use serde::de::DeserializeOwned;
@@ -219,6 +220,7 @@ pub fn table() -> Vec<Case> {
     add(inverted(BijectorConfig::Chain { steps: glow }), 4, 2);
     add(BijectorConfig::Chain { steps: maf }, 3, 2);
     cases.extend(on_pictures(cases.len() as u64));
+    cases.extend(sylvesters(cases.len() as u64));
     cases
 }
 
@@ -283,6 +285,7 @@ fn no_variant_is_missing_from_the_table() {
     let mut kinds = variants::<Univariate>(tagged("kind"));
     kinds.extend(variants::<ScaleMap>(tagged("kind")));
     kinds.extend(variants::<ConditionerConfig>(tagged("kind")));
+    kinds.extend(variants::<Basis>(tagged("kind")));
     assert_eq!(used("kind"), kinds);
 }
 

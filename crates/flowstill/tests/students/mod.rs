@@ -18,6 +18,11 @@ pub fn flows() -> Vec<(&'static str, FlowConfig)> {
         ("realnvp", r#"{"kind":"realnvp","steps":3,"hidden":[8]}"#),
         ("maf", r#"{"kind":"maf","blocks":3,"hidden":[8,8],"norm":"batch"}"#),
         ("maf random order", r#"{"kind":"maf","blocks":3,"hidden":[8],"order":"random","norm":"actnorm"}"#),
+        ("sylvester", r#"{"kind":"sylvester","steps":3}"#),
+        (
+            "sylvester householder",
+            r#"{"kind":"sylvester","steps":2,"form":"householder","reflections":3,"norm":"none"}"#,
+        ),
         ("iaf", r#"{"kind":"iaf","blocks":2,"hidden":[8]}"#),
         ("nsf coupling", r#"{"kind":"nsf","steps":2,"hidden":8,"blocks":1,"bins":4}"#),
         ("nsf autoregressive", r#"{"kind":"nsf","form":"autoregressive","steps":2,"hidden":8,"blocks":1,"bins":4}"#),
