@@ -1,6 +1,7 @@
 //! Read the option `--data`: a path, or `set=NAME,KEY=VALUE...` with any key of a recipe's `[data]`.
 
 use flowstill_data::{DataConfig, PictureConfig};
+use flowstill_experiment::words::shell_word;
 use flowstill_experiment::{Error, Override, Result, Source, is_picture_set};
 
 /// Read `set=NAME,KEY=VALUE...` as the `[data]` of a recipe, or a path as a table of one's own.
@@ -43,6 +44,15 @@ pub fn picture_config(text: &str) -> Result<Option<PictureConfig>> {
     }
 }
 
+/// `--data TEXT` with other values of some keys, as a shell takes it.
+pub fn changed(text: &str, settings: &[(&'static str, String)]) -> String {
+    let key = |part: &str| part.split('=').next().unwrap_or_default().trim().to_string();
+    let kept = parts(text).into_iter().filter(|part| settings.iter().all(|(name, _)| *name != key(part)));
+    let put = settings.iter().map(|(name, value)| format!("{name}={value}"));
+    let spec = kept.map(str::to_string).chain(put).collect::<Vec<_>>().join(",");
+    format!("--data {}", shell_word(&spec))
+}
+
 /// The text between commas that stand outside brackets and quotes.
 fn parts(text: &str) -> Vec<&str> {
     let (mut out, mut start, mut depth, mut quote, mut before) = (Vec::new(), 0, 0_usize, None, ' ');
@@ -81,6 +91,8 @@ mod tests {
         assert_eq!(parts("path='it, too',x=]"), ["path='it, too'", "x=]"]);
         let config = data_config("set=table,path=t.csv,columns=[\"a\",\"b\"],test=0.2").unwrap();
         assert_eq!((config.columns, config.test), (Some(vec!["a".to_string(), "b".into()]), 0.2));
+        let said = changed("set=table,columns=[\"a\",\"b\"],seed=7", &[("seed", "42".into()), ("test", "0.2".into())]);
+        assert_eq!(said, "--data 'set=table,columns=[\"a\",\"b\"],seed=42,test=0.2'");
         // An apostrophe in a path is no quote.
         assert_eq!(data_config("set=table,path=it's.csv,seed=3").unwrap().seed, 3);
     }

@@ -40,7 +40,19 @@ fn a_comparison_gives_rows_and_a_summary_and_goes_on_where_it_was() {
         row["test_nll_nats"].as_f64().unwrap()
     };
     let gain = (nll("plain", 1) - nll("ilkd", 1) + nll("plain", 2) - nll("ilkd", 2)) / 2.0;
-    assert!((of("ilkd")["gain_over_plain_nats"]["mean"].as_f64().unwrap() - gain).abs() < 1e-9);
+    let found = &of("ilkd")["gain_over_plain_nats"];
+    assert!((found["mean"].as_f64().unwrap() - gain).abs() < 1e-9);
+    // Two seeds: one degree of freedom.
+    let half = 12.706_204_736_174_7 * found["standard_error"].as_f64().unwrap();
+    assert!((found["interval_95"][1].as_f64().unwrap() - gain - half).abs() < 1e-9);
+    assert!(found["excludes_zero"].is_boolean());
+    // One kernel for all models.
+    assert!(
+        value["mmd2_bandwidth"].is_number() && rows.iter().all(|row| row["mmd2_bandwidth"] == value["mmd2_bandwidth"])
+    );
+    assert_eq!((&of("ilkd")["baseline"], &of("wide")["baseline"]), (&"plain".into(), &Value::Null));
+    assert!(of("wide")["gain_over_plain_nats"].is_null());
+    assert_eq!(value["best_by_validation"], "ilkd");
     assert!(of("wide")["differs"].as_str().unwrap().contains("hidden"));
     assert!(of("plain")["gain_over_plain_nats"].is_null());
     for file in ["comparison.json", "comparison.md", "curves.png", "marginals.png", "gains.png", "recipe.toml"] {
@@ -73,6 +85,42 @@ fn training_distilling_and_using_a_flow_answer_in_json() {
     assert!(object(folder.path(), &["data", "list", "--json"])["sets"].as_array().unwrap().len() >= 6);
     assert_eq!(object(folder.path(), &["data", "check", "household", "--json"])["agrees"], true);
     assert_eq!(object(folder.path(), &["data", "describe", "set=household", "--json"])["rows"]["test"], 8000);
+}
+
+#[test]
+fn a_described_table_shows_exact_values_exactly() {
+    let folder = folder();
+    let mut text = String::from("year,level\n");
+    for i in 0..400 {
+        text += &format!("{},{}\n", 1999 + i * 7 % 23, f64::from(i * 31 % 200) - 99.5);
+    }
+    std::fs::write(folder.path().join("years.csv"), text).unwrap();
+    let said = succeed(folder.path(), &["data", "describe", "years.csv"]);
+    let line =
+        |name: &str| said.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(line("year ")[3..], ["1999", "2021"], "{said}");
+    assert_eq!(line("level ")[3..], ["-99.5", "99.5"], "{said}");
+    assert!(!said.contains("-0.0"), "{said}");
+}
+
+#[test]
+fn an_evaluation_says_what_it_saw_and_names_what_failed() {
+    let folder = folder();
+    let flow = trained().to_str().unwrap();
+    succeed(folder.path(), &["sample", flow, "-n", "300", "--out", "rows.csv"]);
+    let value = object(folder.path(), &["evaluate", flow, "--data", "rows.csv", "--json", "--samples", "200"]);
+    assert_eq!((&value["round_trip_rows"], &value["c2st_rows"]), (&300.into(), &200.into()));
+    assert!(value["mmd2_bandwidth"].as_f64().unwrap() > 0.0);
+    assert_eq!((&value["own_samples"]["drawn"], &value["own_samples"]["densities_low"]), (&200.into(), &0.into()));
+    assert!(value["own_samples"]["round_trip_error"].is_number());
+    assert_eq!(value["faults"], serde_json::json!([]));
+    let text = succeed(folder.path(), &["evaluate", flow, "--data", "rows.csv", "--samples", "200"]);
+    for said in
+        [", all 300 rows; the worst is ", "200 samples and 200 of 300 rows", ", 200 drawn; 0 not finite", "(95 %)"]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("attention"), "{text}");
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn a_test_split_that_the_flow_has_seen_is_refused() {
     // The same cut, taken less far, tests on rows that tested before.
     assert_eq!(accepted("set=table,path=abc.csv,test=0.05,limit_rows=100"), "");
     let error = refused("set=table,path=abc.csv,seed=7");
-    assert!(error.contains("(seed 42)") && error.contains("use --data set=table,...,seed=42"), "{error}");
+    assert!(error.contains("(seed 42)") && error.contains("use --data set=table,path=abc.csv,seed=42"), "{error}");
     assert!(refused("set=table,path=abc.csv,test=0.3").contains("(test 0.1)"));
     // Under another name it is the same table.
     std::fs::copy(folder.join("abc.csv"), folder.join("copy.csv")).expect("copies");
@@ -123,6 +123,28 @@ fn a_test_split_that_the_flow_has_seen_is_refused() {
 
 fn trained_path() -> String {
     trained().display().to_string()
+}
+
+#[test]
+fn the_command_that_a_note_suggests_runs_and_tests_on_the_test_split() {
+    let folder = folder();
+    let folder = folder.path();
+    // A column more than the flow is given, another that conditions it, and a path that a shell and TOML would cut.
+    put(folder, "my, table.csv", &table(Some(["a", "b's", "c"]), 600));
+    let own = "data={ set = \"table\", path = \"my, table.csv\", columns = [\"a\", \"c\"], context_columns = [\"b's\"], validation = 0.2, test = 0.25, seed = 5 }";
+    let own = own.replace("\"a\", \"c\"]", "\"a\"]");
+    succeed(folder, &[&["train", "tiny.toml", "--out", "own", "--set", &own][..], &QUICK].concat());
+    let flow = "own/seed-1/teacher/flow.safetensors";
+    let told = run(folder, &["evaluate", flow, "--samples", "0", "--data", "my, table.csv"]);
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    let command = told.split("--data ").nth(1).and_then(|rest| rest.split(" counts only").next()).expect("a command");
+    // As a shell reads it.
+    let line = format!("{} evaluate {flow} --samples 0 --json --data {command}", env!("CARGO_BIN_EXE_flowstill"));
+    let output = std::process::Command::new("sh").args(["-c", &line]).current_dir(folder).output().expect("runs");
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(value["rows"], 150);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Run a whole comparison: every seed's teacher, plain student and variants, then one table.
 
+use crate::evaluate::densities;
 use crate::events::Event;
 use crate::experiment::{Experiment, device, load_data};
 use crate::recipe::{ModelPlan, PLAIN, TEACHER, missing};
-use crate::report::{Comparison, Failed, Row, json, summarise};
+use crate::report::{Comparison, Failed, Row, best_by_validation, json, pair, place, place_given, summarise};
 use crate::run_folder::open_run;
 use crate::runner::{Runner, TrainedModel, folder};
 use crate::{Error, Events, Result, plots};
@@ -55,19 +56,26 @@ pub fn compare(experiment: &Experiment, events: &mut Events<'_>) -> Result<Compa
     let mut first_seed: Vec<TrainedModel> = Vec::new();
     let given = given.map(|(model, path)| runner.given(model, path, "teacher (from its file)")).transpose()?;
     rows.extend(given.as_ref().map(|teacher| teacher.report.row.clone()));
+    rows.iter_mut().for_each(place_given);
     for (index, &seed) in plan.seeds.iter().enumerate() {
         let trained = match &plan.teacher {
             Some(teacher) => Some(runner.learn(&teacher.with_seed(seed), None, &label(seed, TEACHER))?),
             None => None,
         };
-        rows.extend(trained.as_ref().map(|teacher| teacher.report.row.clone()));
+        if let (Some(teacher), Some(of)) = (&trained, &plan.teacher) {
+            let mut row = teacher.report.row.clone();
+            place(&mut row, of, plan)?;
+            rows.push(row);
+        }
         let teacher = trained.as_ref().or(given.as_ref()).map(|trained| &trained.model);
         let mut learned = Vec::new();
         for student in &students {
             let name = label(seed, &student.role);
             match runner.learn(&student.with_seed(seed), teacher, &name) {
                 Ok(one) => {
-                    rows.push(one.report.row.clone());
+                    let mut row = one.report.row.clone();
+                    place(&mut row, student, plan)?;
+                    rows.push(row);
                     learned.push(one);
                 }
                 // That a distillation diverges is a finding, not the end of the comparison.
@@ -83,17 +91,27 @@ pub fn compare(experiment: &Experiment, events: &mut Events<'_>) -> Result<Compa
             first_seed = learned;
         }
     }
+    if data.pictures.is_none() {
+        let (test, device) = (data.test_rows()?, runner.device.clone());
+        pair(&mut rows, &mut |role, seed| {
+            let model = file::load(&folder(run, seed, role).join("flow.safetensors"), &device)?;
+            densities(&model, test.values(), test.context_values())
+        })?;
+    }
+    let summary = summarise(&rows);
+    // Of the distilled students the plot shows one, chosen as a user would have to: on the validation split.
+    let best = best_by_validation(&summary, &plan.seeds).map(|summary| summary.role.clone());
     let comparison = Comparison {
         name: plan.name.clone(),
         data: data.source.clone(),
         seeds: plan.seeds.clone(),
-        summary: summarise(&rows),
+        summary,
+        best_by_validation: best.clone(),
+        mmd2_bandwidth: rows.iter().find_map(|row| row.metrics.mmd2_bandwidth),
         rows,
         failed,
         run: run.display().to_string(),
     };
-    // Of the distilled students the plot shows one, chosen as a user would have to: on the validation split.
-    let best = comparison.best_distilled().map(|summary| summary.role.clone());
     let wanted = |row: &Row| data.pictures.is_some() || row.role == PLAIN || Some(&row.role) == best.as_ref();
     let picked = first_seed.into_iter().filter(|learned| wanted(&learned.report.row));
     shown.extend(picked.map(|learned| (learned.report.row.role.clone(), learned.model)));

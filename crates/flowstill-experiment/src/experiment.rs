@@ -8,7 +8,6 @@ use crate::run_folder::open_run;
 use crate::runner::{Runner, TrainedModel};
 use crate::{Error, Event, Events, Result};
 use flowstill::burn::tensor::Device;
-use flowstill::distill::{DistillConfig, Inheritance};
 use flowstill::file;
 use flowstill::model::Model;
 use std::path::{Path, PathBuf};
@@ -87,7 +86,8 @@ impl Experiment {
             Some(name) => plan.variant(name)?,
             None => plan.distilled.as_ref().ok_or_else(|| missing(&plan.name, "student"))?,
         };
-        if student.distill.as_ref().is_some_and(teaches_nothing) {
+        // Recipes of a comparison keep the losses in their variants; alone, such a [distill] would train a plain student under another name.
+        if !student.is_distilled() {
             return Err(Error::input(format!(
                 "recipe {}: its [distill] gives every loss the weight 0; name one of its variants (--variant NAME), or set a weight \
                  (--set distill.teacher_samples=0.3)",
@@ -122,12 +122,6 @@ impl Experiment {
         };
         runner.learn(student, Some(&teacher), &student.role)
     }
-}
-
-/// Recipes of a comparison keep the losses in their variants; alone, such a [distill] would train a plain student under another name.
-fn teaches_nothing(config: &DistillConfig) -> bool {
-    let weights = [config.lkd, config.ilkd, config.skd, config.teacher_samples, config.norm_control];
-    weights.iter().all(|weight| *weight == 0.0) && matches!(config.inherit, Inheritance::None)
 }
 
 /// The device that recipes call `cpu` or `gpu`.

@@ -68,12 +68,12 @@ pub use recipe::{DataPlan, ModelPlan, Override, Plan, Recipe, Source};
 
 pub use experiment::{Experiment, device};
 pub use frontier::{Axis, Budget, Candidate, Cost, FrontModel, Frontier, FrontierConfig, FrontierReport, Timing};
-pub use report::{Comparison, Failed, OverSeeds, PictureSummary, Report, Row, Summary};
+pub use report::{CommonRows, Comparison, Failed, Gain, Kind, OverSeeds, PictureSummary, Report, Row, Summary};
 pub use runner::TrainedModel;
 
 pub use data::{PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Remedy, Subset};
 pub use data::{class_names, is_picture_set, scaling_of, trained_on, without_settings};
 pub use data::{pictures_in, read_context, read_rows, stream_rows};
 pub use evaluate::{Divergence, divergence};
-pub use evaluate::{EvaluateConfig, FeatureConfig, Metrics, NetworkName, Reference};
+pub use evaluate::{EvaluateConfig, FeatureConfig, Metrics, NetworkName, OwnSamples, Reference, WorstRow};
 pub use evaluate::{evaluate_pictures, evaluate_rows, shown_pixels};

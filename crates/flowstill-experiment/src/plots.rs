@@ -1,8 +1,8 @@
 //! Draw what a run leaves: the curves of each model, and the comparison's likelihoods, gains and samples.
 
 use crate::data::Prepared;
-use crate::recipe::{PLAIN, TEACHER};
-use crate::report::Comparison;
+use crate::recipe::PLAIN;
+use crate::report::{Comparison, Kind, gain_in_nats};
 use crate::sheets;
 use crate::{Error, Event, Events, Result};
 use flowstill::model::Model;
@@ -152,37 +152,31 @@ fn of_pictures(run: &Path, test: &Pictures, shown: &[(String, Model)]) -> Result
     Ok(flowstill::file::write_atomically(&folder.join("README.txt"), text.as_bytes())?)
 }
 
+/// The gains of distillation, one mark a seed: of distilled students alone, each over the plain student of its own shape and training.
 fn gains(run: &Path, comparison: &Comparison, events: &mut Events<'_>) {
-    let nll = |role: &str, seed: u64| {
-        let row = comparison.rows.iter().find(|row| row.role == role && row.seed == seed);
-        row.map(|row| row.metrics.bits_per_dim.unwrap_or(row.metrics.test_nll_nats))
-    };
-    let students = comparison.summary.iter().filter(|summary| Comparison::is_distilled(&summary.role));
-    let roles: Vec<Role> = students
-        .map(|summary| Role {
-            name: summary.role.clone(),
-            values: summary
-                .seeds
-                .iter()
-                .filter_map(|&seed| Some(nll(PLAIN, seed)? - nll(&summary.role, seed)?))
-                .collect(),
+    let of = |kind: Kind| {
+        let own = comparison.summary.iter().filter(move |summary| summary.kind == kind);
+        own.map(|summary| {
+            let rows = comparison.rows.iter().filter(|row| row.role == summary.role);
+            let values = rows.filter_map(|row| gain_in_nats(&comparison.rows, row)).collect();
+            let name = match summary.baseline.as_deref() {
+                None | Some(PLAIN) => summary.role.clone(),
+                Some(baseline) => format!("{} over {baseline}", summary.role),
+            };
+            Role { name, values }
         })
-        .filter(|role| !role.values.is_empty())
-        .collect();
+    };
+    let roles: Vec<Role> = of(Kind::Distilled).filter(|role| !role.values.is_empty()).collect();
     if roles.is_empty() {
         return;
     }
-    let teacher: Vec<f64> =
-        comparison.seeds.iter().filter_map(|&seed| Some(nll(PLAIN, seed)? - nll(TEACHER, seed)?)).collect();
+    let teacher: Vec<f64> = of(Kind::Teacher).flat_map(|role| role.values).collect();
     let mean = teacher.iter().sum::<f64>() / teacher.len().max(1) as f64;
     let title = match teacher.is_empty() {
         true => format!("{}: gain of distillation", comparison.name),
         false => format!("{}: gain of distillation (the teacher is {mean:+.3} nats from plain)", comparison.name),
     };
-    let label = match comparison.rows.iter().any(|row| row.metrics.bits_per_dim.is_some()) {
-        true => "bits per dimension fewer than the plain student of the same seed",
-        false => "test log-likelihood less the plain student's of the same seed (nats)",
-    };
+    let label = "test log-likelihood less that of the plain student of the same seed, shape and training (nats)";
     tell(bars_with_errors(run.join("gains.png"), &title, &roles, label, Some((0.0, "plain student"))), events);
 }
 

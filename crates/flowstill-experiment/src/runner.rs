@@ -4,7 +4,7 @@ use crate::data::Prepared;
 use crate::evaluate::{EvaluateConfig, Metrics, Reference, evaluate_pictures, evaluate_rows, shown_pixels};
 use crate::events::go_on;
 use crate::recipe::{ModelPlan, Plan, TEACHER};
-use crate::report::{Report, Row};
+use crate::report::{Kind, Report, Row};
 use crate::{Error, Event, Events, Result, plots};
 use flowstill::burn::tensor::Device;
 use flowstill::file;
@@ -111,6 +111,7 @@ impl<'a> Runner<'a> {
         let mut row = Row::new(&model, self.metrics(&model)?);
         row.train_seconds = trained.report.seconds;
         row.differs = plan.differs.clone();
+        row.kind = Kind::of(plan);
         let report = Report {
             identity,
             evaluated: self.evaluate.clone(),
@@ -165,7 +166,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// What the flow reports.
     pub fn given(&mut self, model: Model, file: &Path, label: &str) -> Result<TrainedModel> {
-        let row = Row { role: TEACHER.into(), ..Row::new(&model, self.metrics(&model)?) };
+        let row = Row { role: TEACHER.into(), kind: Kind::Teacher, ..Row::new(&model, self.metrics(&model)?) };
         (self.events)(Event::Done { label, row: &row, found: false });
         let report = Report { row, evaluated: self.evaluate.clone(), ..Report::default() };
         Ok(TrainedModel { model, report, file: file.to_path_buf() })

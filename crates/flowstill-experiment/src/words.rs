@@ -43,6 +43,21 @@ pub fn first_names(names: &[String], most: usize) -> String {
     names[..names.len() - more].join(", ") + &tail
 }
 
+/// A number with so many decimals at most, none that say nothing, and no minus before nothing.
+pub fn decimal(value: f64, most: usize) -> String {
+    let text = format!("{value:.most$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".into() } else { text.into() }
+}
+
+/// Text as one word of a shell.
+pub fn shell_word(text: &str) -> String {
+    match !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=,:@%".contains(c)) {
+        true => text.to_string(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// `32x32x3`.
 pub fn shape([height, width, channels]: [usize; 3]) -> String {
     format!("{height}x{width}x{channels}")
@@ -57,6 +72,20 @@ mod tests {
         assert_eq!(hint("stepz", &["seed", "steps", "batch"]), "did you mean `steps`?");
         assert_eq!(hint("teacher_sample", &["teacher_samples", "temperature"]), "did you mean `teacher_samples`?");
         assert_eq!(hint("qqq", &["steps", "batch"]), "known here: batch, steps");
+    }
+
+    #[test]
+    fn exact_numbers_are_shown_exactly() {
+        let shown = [(1999.0, 5), (-1e-9, 5), (-0.25, 5), (3.0, 0), (-0.4, 0), (0.123_456_7, 5)];
+        let shown = shown.map(|(value, most)| decimal(value, most));
+        assert_eq!(shown, ["1999", "0", "-0.25", "3", "0", "0.12346"]);
+    }
+
+    #[test]
+    fn a_shell_reads_a_word_back() {
+        assert_eq!(shell_word("set=table,path=a/b.csv,seed=1"), "set=table,path=a/b.csv,seed=1");
+        assert_eq!(shell_word("columns=[\"it's\"]"), "'columns=[\"it'\\''s\"]'");
+        assert_eq!(shell_word(""), "''");
     }
 
     #[test]

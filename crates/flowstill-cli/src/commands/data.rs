@@ -8,7 +8,7 @@ use crate::out;
 use flowstill::train::Dataset as _;
 use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
 use flowstill_experiment::Prepared;
-use flowstill_experiment::words::nearest;
+use flowstill_experiment::words::{decimal, nearest};
 use flowstill_metrics::{Align, text_table};
 use serde_json::json;
 use std::path::Path;
@@ -122,8 +122,13 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
     let cells = data.names.iter().enumerate().map(|(at, name)| {
         let own = values.iter().skip(at).step_by(columns);
         let (low, high) = own.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-        let raw = |value: f32| format!("{:.5}", f64::from(value) * scales.std[at] + scales.mean[at]);
-        vec![name.clone(), format!("{:.5}", scales.mean[at]), format!("{:.5}", scales.std[at]), raw(low), raw(high)]
+        // Rows are kept in single precision, standardised: digits past it are none of the table's.
+        let raw = |value: f32| {
+            let step = f64::from(value.abs().max(1.0)) * scales.std[at] * f64::from(f32::EPSILON);
+            let most = (-step.log10().ceil()).clamp(0.0, 5.0) as usize;
+            decimal(f64::from(value) * scales.std[at] + scales.mean[at], most)
+        };
+        vec![name.clone(), decimal(scales.mean[at], 5), decimal(scales.std[at], 5), raw(low), raw(high)]
     });
     let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
     let table =

@@ -2,7 +2,7 @@
 
 use super::choose;
 use crate::args::Evaluate;
-use crate::dataspec::{data_config, picture_config};
+use crate::dataspec::{changed, data_config, picture_config};
 use crate::failure::{Failure, Outcome};
 use crate::out;
 use flowstill::file;
@@ -10,7 +10,8 @@ use flowstill::model::Model;
 use flowstill::train::Rows;
 use flowstill_experiment::words::thousands;
 use flowstill_experiment::{
-    DataPlan, Error, EvaluateConfig, Prepared, RawRows, Recipe, Remedy, Subset, evaluate_rows, read_rows, trained_on,
+    DataPlan, Error, EvaluateConfig, Metrics, Prepared, RawRows, Recipe, Remedy, Subset, evaluate_rows, read_rows,
+    trained_on,
 };
 use std::path::Path;
 
@@ -39,60 +40,97 @@ pub(super) fn run(args: &Evaluate) -> Outcome<()> {
         value["rows_not_finite"] = metrics.test_rows_not_finite.into();
         value["parameters"] = model.flow.parameter_count().into();
         value["data"] = data.into();
+        value["faults"] = metrics.faults().into();
         if let Some(object) = value.as_object_mut() {
             object.retain(|key, _| !key.starts_with("test_"));
         }
         return out::print_json(&value);
     }
+    out::print(&text(&metrics, data, model.flow.parameter_count()))
+}
+
+/// What was found out, for people.
+fn text(metrics: &Metrics, data: String, parameters: usize) -> String {
     let optional = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
-    let rate = |value: Option<f64>| value.map_or("-".into(), thousands);
-    let lines = [
+    let half = |error: Option<f64>| error.map(|error| metrics.half_width(error));
+    let speed = |rate: Option<f64>, latency: Option<f64>| {
+        format!("{} rows/s, {} ms a row", rate.map_or("-".into(), thousands), optional(latency, 3))
+    };
+    let seen = metrics.c2st_rows.map(|rows| format!("; {rows} samples and {rows} of {} rows", metrics.test_rows));
+    let width = metrics.mmd2_bandwidth.map(|width| format!(", kernel {width:.3} wide, from the rows alone"));
+    let mut lines = vec![
         ("data", data),
         ("rows", format!("{} ({} not finite)", metrics.test_rows, metrics.test_rows_not_finite)),
         (
             "log-likelihood",
             format!(
-                "{:.4} ± {:.4} nats (2 se), data's own units",
+                "{:.4} ± {:.4} nats (95 %), data's own units",
                 -metrics.test_nll_nats_data_units,
-                2.0 * metrics.standard_error
+                metrics.half_width(metrics.standard_error)
             ),
         ),
         ("  standardised", format!("{:.4} nats, as papers quote it", -metrics.test_nll_nats)),
         (
             "C2ST",
             format!(
-                "{} ± {} (0.5: samples pass for data)",
+                "{} ± {} (0.5: samples pass for data){}",
                 optional(metrics.c2st, 4),
-                optional(metrics.c2st_standard_error.map(|e| 2.0 * e), 4)
+                optional(half(metrics.c2st_standard_error), 4),
+                seen.unwrap_or_default()
             ),
         ),
         (
             "MMD^2",
-            format!("{} ± {}", optional(metrics.mmd2, 6), optional(metrics.mmd2_standard_error.map(|e| 2.0 * e), 6)),
-        ),
-        (
-            "round trip",
-            metrics.round_trip_error.map_or("not finite".into(), |v| format!("max |x - f^-1(f(x))| = {v:.1e}")),
-        ),
-        (
-            "log_prob",
             format!(
-                "{} rows/s, {} ms a row",
-                rate(metrics.log_prob_rows_per_second),
-                optional(metrics.log_prob_latency_ms, 3)
+                "{} ± {}{}",
+                optional(metrics.mmd2, 6),
+                optional(half(metrics.mmd2_standard_error), 6),
+                width.unwrap_or_default()
             ),
         ),
-        (
-            "sample",
-            format!(
-                "{} rows/s, {} ms a row",
-                rate(metrics.sample_rows_per_second),
-                optional(metrics.sample_latency_ms, 3)
-            ),
-        ),
-        ("parameters", model.flow.parameter_count().to_string()),
     ];
-    out::print(&lines.map(|(name, value)| format!("{name:15} {value}\n")).concat())
+    lines.extend(round_trips(metrics, "rows"));
+    lines.push(("log_prob", speed(metrics.log_prob_rows_per_second, metrics.log_prob_latency_ms)));
+    lines.push(("sample", speed(metrics.sample_rows_per_second, metrics.sample_latency_ms)));
+    lines.push(("parameters", parameters.to_string()));
+    lines.extend(metrics.faults().into_iter().map(|fault| ("attention", fault)));
+    lines.iter().map(|(name, value)| format!("{name:15} {value}\n")).collect()
+}
+
+/// How data and the model's own samples come back from their latents; `what` the data consist of.
+pub(super) fn round_trips(metrics: &Metrics, what: &str) -> Vec<(&'static str, String)> {
+    let shown =
+        |error: Option<f64>| error.map_or("not finite".into(), |error| format!("max |x - f^-1(f(x))| = {error:.1e}"));
+    let (rows, all) = (metrics.round_trip_rows, metrics.test_rows);
+    let of = if rows == all { format!("all {all} {what}") } else { format!("the first {rows} of {all} {what}") };
+    let worst = metrics.round_trip_worst.first().map(|worst| format!("; the worst is {}", worst.row));
+    let mut lines =
+        vec![("round trip", format!("{}, {of}{}", shown(metrics.round_trip_error), worst.unwrap_or_default()))];
+    if let Some(own) = metrics.own_samples {
+        lines.push((
+            "own samples",
+            format!(
+                "{}, {} drawn; {} not finite, {} without a finite density, {} absurdly unlikely",
+                shown(own.round_trip_error),
+                own.drawn,
+                own.not_finite,
+                own.densities_not_finite,
+                own.densities_low
+            ),
+        ));
+    }
+    lines
+}
+
+/// How the settings that cut a data set as before are given, where the command line or a recipe gave others.
+pub(super) fn remedy(args: &Evaluate, settings: &[(&'static str, String)]) -> String {
+    match (&args.recipe, &args.data) {
+        (Some(recipe), _) => {
+            let keys = settings.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
+            format!("{keys} under [data] of {}", recipe.display())
+        }
+        (None, text) => changed(text.as_deref().unwrap_or_default(), settings),
+    }
 }
 
 /// The rows to judge on, standardised as the flow wants them, and what they are called.
@@ -123,13 +161,14 @@ fn rows(args: &Evaluate, model: &Model) -> Outcome<(Rows, String)> {
                 )));
             }
             let raw = read_rows(model, path)?;
-            trained_on(&model.facts, path).iter().for_each(|told| out::note(told));
+            trained_on(model, path).iter().for_each(|told| out::note(told));
             return Ok((standardised(model, &raw, path)?, path.display().to_string()));
         }
     };
     let data = Prepared::from_table_for(model, &config)?;
     let split = Subset::from(args.split);
-    data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
+    let remedy = |settings: &[_]| remedy(args, settings);
+    data.check_unseen(&model.facts, split, Remedy::Said(&remedy))?.iter().for_each(|doubt| out::note(doubt));
     let rows =
         data.part(split).rows().cloned().ok_or_else(|| Failure::input("--data: expected a table, got pictures"))?;
     Ok((rows, format!("{} split of {}", split.name(), data.source)))

@@ -1,5 +1,6 @@
 //! `flowstill evaluate` of a flow over pictures: bits per dimension, and how far its samples are from real pictures.
 
+use super::evaluate::{remedy, round_trips};
 use crate::args::Evaluate;
 use crate::dataspec::{picture_config, typed};
 use crate::failure::{Failure, Outcome};
@@ -92,13 +93,14 @@ fn json(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
     let mut value = serde_json::json!(metrics);
     if let Some(object) = value.as_object_mut() {
         // What is said of tables alone, and in other units below.
-        let foreign = ["c2st", "mmd2", "standard_error", "samples_not_finite"];
+        let foreign = ["c2st", "mmd2", "standard_error"];
         object.retain(|key, _| !key.starts_with("test_") && !foreign.iter().any(|name| key.starts_with(name)));
     }
     value["log_likelihood_nats"] = (-metrics.test_nll_nats).into();
     value["pictures"] = metrics.test_rows.into();
     value["parameters"] = model.flow.parameter_count().into();
     value["data"] = named.into();
+    value["faults"] = metrics.faults().into();
     if let Some(real) = real {
         value["frechet_reference"] = real.into();
     }
@@ -107,7 +109,7 @@ fn json(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
 
 fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -> String {
     let with_error = |value: Option<f64>, error: Option<f64>, digits: usize| match (value, error) {
-        (Some(value), Some(error)) => format!("{value:.digits$} ± {:.digits$}", 2.0 * error),
+        (Some(value), Some(error)) => format!("{value:.digits$} ± {:.digits$}", metrics.half_width(error)),
         (Some(value), None) => format!("{value:.digits$}"),
         _ => "-".into(),
     };
@@ -125,7 +127,7 @@ fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
     let mut lines = vec![
         ("data", named),
         ("pictures", metrics.test_rows.to_string()),
-        ("bits/dim", format!("{bits} (2 se){draws}")),
+        ("bits/dim", format!("{bits} (95 %){draws}")),
         ("log-likelihood", format!("{:.2} nats a picture", -metrics.test_nll_nats)),
     ];
     if let (Some(distance), Some(network)) = (metrics.frechet_distance, &metrics.frechet_network) {
@@ -142,13 +144,13 @@ fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
         let part = |value: Option<f64>| with_error(value, None, 4);
         lines.push(("precision", format!("{}, recall {}", part(metrics.precision), part(metrics.recall))));
     }
-    let round_trip = metrics.round_trip_error.map(|error| format!("max |x - f^-1(f(x))| = {error:.1e}"));
+    lines.extend(round_trips(metrics, "pictures"));
     lines.extend([
-        ("round trip", round_trip.unwrap_or("not finite".into())),
         ("log_prob", rate(metrics.log_prob_rows_per_second, metrics.log_prob_latency_ms)),
         ("sample", rate(metrics.sample_rows_per_second, metrics.sample_latency_ms)),
         ("parameters", model.flow.parameter_count().to_string()),
     ]);
+    lines.extend(metrics.faults().into_iter().map(|fault| ("attention", fault)));
     lines.iter().map(|(name, value)| format!("{name:15} {value}\n")).collect()
 }
 
@@ -166,14 +168,15 @@ fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {
         (None, text) => {
             let path = Path::new(text.as_deref().unwrap_or_default());
             let pictures = pictures_in(model, path)?;
-            trained_on(&model.facts, path).iter().for_each(|told| out::note(told));
+            trained_on(model, path).iter().for_each(|told| out::note(told));
             let named = path.display().to_string();
             return Ok(Material { real: pictures.clone(), real_named: named.clone(), pictures, named });
         }
     };
     let data = Prepared::from_pictures_for(model, &config)?;
     let split = Subset::from(args.split);
-    data.check_unseen(&model.facts, split, Remedy::Data)?.iter().for_each(|doubt| out::note(doubt));
+    let remedy = |settings: &[_]| remedy(args, settings);
+    data.check_unseen(&model.facts, split, Remedy::Said(&remedy))?.iter().for_each(|doubt| out::note(doubt));
     let of = |split: Subset| format!("{} split of {}", split.name(), data.source);
     let taken = |examples: &flowstill::train::Examples| {
         examples.pictures().cloned().ok_or_else(|| Failure::run("expected pictures; report this bug"))

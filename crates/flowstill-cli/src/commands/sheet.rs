@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Outcome<()> {
         }));
     }
     if !quiet {
-        out::note(&format!("{file}: {height}x{width} pixels; rows from the top: {}", runs(&legend)));
+        out::note(&format!("{file}: {width} pixels wide, {height} high; rows from the top: {}", runs(&legend)));
     }
     Ok(())
 }

@@ -1,17 +1,19 @@
 //! Find out whether rows that a flow is evaluated on have trained it.
 
 use super::{Prepared, Subset};
+use crate::words::shell_word;
 use crate::{Error, Result};
-use flowstill::model::{SplitFacts, TrainingFacts};
+use flowstill::model::{Model, SplitFacts, TrainingFacts};
 use std::path::Path;
+use toml::Value;
 
 /// How the remedy is typed.
 #[derive(Clone, Copy)]
-pub enum Remedy {
+pub enum Remedy<'a> {
     /// As `--set data.KEY=VALUE`.
     Set,
-    /// As a part of `--data set=NAME,KEY=VALUE`.
-    Data,
+    /// As whoever asks says it, for the settings that would cut as before.
+    Said(&'a dyn Fn(&[(&'static str, String)]) -> String),
 }
 
 /// What is to be said about a part of a split.
@@ -30,7 +32,7 @@ impl Prepared {
     ///
     /// # Errors
     /// When the flow learned from another split of the same table.
-    pub fn check_unseen(&self, facts: &TrainingFacts, part: Subset, remedy: Remedy) -> Result<Option<String>> {
+    pub fn check_unseen(&self, facts: &TrainingFacts, part: Subset, remedy: Remedy<'_>) -> Result<Option<String>> {
         let settings = match find(facts, self, part) {
             Finding::Clean => return Ok(None),
             Finding::Doubt(why) => return Ok(Some(why)),
@@ -42,10 +44,7 @@ impl Prepared {
         let cut = listed(&|(key, value)| format!("{key} {value}"), ", ");
         let remedy = match remedy {
             Remedy::Set => listed(&|(key, value)| format!("--set data.{key}={value}"), " "),
-            Remedy::Data => {
-                let keys = listed(&|(key, value)| format!("{key}={value}"), ",");
-                format!("--data set={},...,{keys}", self.split.set)
-            }
+            Remedy::Said(say) => say(&settings),
         };
         Err(Error::input(format!(
             "the flow was trained on another split of {} ({cut}), so that it has seen {} of this {} split; use {remedy}",
@@ -118,17 +117,41 @@ fn clean(theirs: &SplitFacts, ours: &SplitFacts, same_test: bool, same_order: bo
     }
 }
 
-/// What to say of a table or folder that holds the rows or pictures that the flow was trained on, where its path tells.
-pub fn trained_on(facts: &TrainingFacts, path: &Path) -> Option<String> {
+/// What to say of a table or folder that holds the rows or pictures that the flow was trained on, where its path tells: with the option that
+/// counts its test split alone, as a shell takes it.
+pub fn trained_on(model: &Model, path: &Path) -> Option<String> {
+    let facts = &model.facts;
     let split = facts.split.as_ref().filter(|_| same_file(&facts.data, &path.to_string_lossy()))?;
     let (what, set) = if path.is_dir() { ("pictures", "folder") } else { ("rows", "table") };
+    let mut spec = vec![("set", split.set.clone()), ("path", toml_text(&path.to_string_lossy()))];
+    match model.pictures {
+        Some(scaling) if scaling.bits != 8 => spec.push(("bits", scaling.bits.to_string())),
+        Some(_) => {}
+        // The table may have more columns than the flow was given, and which of them are conditions is not in it.
+        None => {
+            for (key, names) in [("columns", &facts.columns), ("context_columns", &facts.context_columns)] {
+                let names: Vec<Value> = names.iter().map(|name| Value::String(name.clone())).collect();
+                if !names.is_empty() {
+                    spec.push((key, Value::Array(names).to_string()));
+                }
+            }
+        }
+    }
+    spec.push(("seed", split.seed.to_string()));
+    spec.push(("validation", split.validation.to_string()));
+    spec.push(("test", split.test.to_string()));
+    let spec = spec.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
     Some(format!(
-        "the flow was trained on {what} of this very {set}; --data set={},path={},seed={},test={} counts only its test split",
-        split.set,
-        path.display(),
-        split.seed,
-        split.test
+        "the flow was trained on {what} of this very {set}; --data {} counts only its test split",
+        shell_word(&spec)
     ))
+}
+
+/// Text as a value of TOML, bare where it cannot be taken for anything else.
+fn toml_text(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+ ".contains(c);
+    let bare = text.starts_with(|c: char| c.is_alphabetic() || "/._".contains(c)) && text.contains(['/', '.']);
+    if bare && text.chars().all(plain) { text.to_string() } else { Value::String(text.to_string()).to_string() }
 }
 
 fn same_file(one: &str, other: &str) -> bool {

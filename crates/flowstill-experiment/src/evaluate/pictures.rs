@@ -1,16 +1,21 @@
 //! Evaluate a model of pictures: bits per dimension, samples by a feature network, speed, round trip.
 
+use super::health::{RoundTrip, chunk, own_samples};
 use super::rows::median_seconds;
 use super::{EvaluateConfig, Metrics, Reference};
+use crate::events::go_on;
 use crate::{Error, Event, Events, Result};
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
-use flowstill::to_f64;
+use flowstill::to_f32;
 use flowstill::train::Control;
 use std::f64::consts::LN_2;
 
-/// Pictures of the round trip and of the timings.
+/// Pictures of the timings.
 const NEAR: usize = 64;
+
+/// Samples that the model is asked about, at most.
+const OWN: usize = 1024;
 
 /// Evaluate on pictures; samples are compared with `reference` where there is one.
 ///
@@ -42,22 +47,34 @@ pub fn evaluate_pictures(
         bits_per_dim_draws: Some(score.draws),
         ..Metrics::default()
     };
-    let near = test.head(NEAR);
-    metrics.round_trip_error = round_trip(model, &near)?;
+    let trip = round_trip(model, &test.head(config.round_trip_rows.map_or(test.len(), |most| most.max(1))), events)?;
+    metrics.put_round_trip(&trip);
+    let own = config.samples.min(test.len()).min(OWN);
+    if own > 0 {
+        let classes = model.flow.architecture().context;
+        let mut context = vec![0.0; own * classes];
+        let labels = labels(model, test, own);
+        labels.iter().enumerate().for_each(|(row, &label)| context[row * classes + label as usize] = 1.0);
+        metrics.own_samples = Some(own_samples(model, own, config.seed, &context)?.1);
+        metrics.samples_not_finite = metrics.own_samples.map_or(0, |own| own.not_finite);
+    }
     if let Some(reference) = reference.filter(|_| config.samples > 0) {
         metrics = compare(model, test, reference, config, metrics, events)?;
     }
-    speed(model, &near, config, &mut metrics)?;
+    speed(model, &test.head(NEAR), config, &mut metrics)?;
     Ok(metrics)
 }
 
-fn round_trip(model: &Model, near: &Pictures) -> Result<Option<f64>> {
-    let batch = near.range(0..near.len(), 0, &model.flow.device());
-    let (latents, _) = model.flow.forward(batch.x.clone(), batch.context.as_ref())?;
-    let (back, _) = model.flow.inverse(&latents, batch.context.as_ref())?;
-    let worst = to_f64((back - batch.x).abs());
-    let worst = worst.into_iter().fold(0.0, |most, gap| if gap.is_nan() || gap > most { gap } else { most });
-    Ok(Some(worst).filter(|worst| worst.is_finite()))
+fn round_trip(model: &Model, near: &Pictures, events: &mut Events<'_>) -> Result<RoundTrip> {
+    let mut trip = RoundTrip::default();
+    let (step, device) = (chunk(model), model.flow.device());
+    for start in (0..near.len()).step_by(step) {
+        let batch = near.range(start..(start + step).min(near.len()), 0, &device);
+        let context = batch.context.map(to_f32).unwrap_or_default();
+        trip.add(model, &to_f32(batch.x), &context)?;
+        go_on(events, Event::Scored { pictures: trip.rows })?;
+    }
+    Ok(trip)
 }
 
 /// One class for each sample, in the shares of the test pictures.

@@ -1,26 +1,23 @@
 //! Evaluate a model of a table: likelihood, samples, speed, round trip.
 
+use super::health::{RoundTrip, densities, own_samples, parts};
 use super::{EvaluateConfig, Metrics};
 use crate::{Error, Result};
 use flowstill::model::Model;
 use flowstill::train::Rows;
 use flowstill::{to_f32, train::Batch};
-use flowstill_metrics::{C2stConfig, LogLikelihood, MmdConfig, c2st, mmd_unbiased};
+use flowstill_metrics::{Bandwidth, C2stConfig, LogLikelihood, MmdConfig, c2st, median_bandwidth, mmd_unbiased};
 use std::time::{Duration, Instant};
 
 /// Evaluate a model on rows: likelihood, samples, speed, round trip.
 ///
 /// # Errors
-/// A setting out of range, and what the flow reports; a statistic that cannot be had is left out.
+/// A setting out of range, and what the flow reports; [`Error::Diverged`] when fewer than two rows have a finite density. A statistic that
+/// cannot be had is left out.
 pub fn evaluate_rows(model: &Model, test: &Rows, config: &EvaluateConfig) -> Result<Metrics> {
     config.check().map_err(Error::Input)?;
-    let device = model.flow.device();
-    let mut densities = Vec::with_capacity(test.len());
-    for start in (0..test.len()).step_by(8192) {
-        let Batch { x, context, .. } = test.range(start..(start + 8192).min(test.len()), &device);
-        densities.extend(to_f32(model.flow.log_prob(x, context.as_ref())?).into_iter().map(f64::from));
-    }
-    let likelihood = LogLikelihood::from_rows(&densities)?;
+    let densities = densities(model, test.values(), test.context_values())?;
+    let likelihood = LogLikelihood::from_rows(&densities).map_err(|error| Error::Diverged(error.to_string()))?;
     let mut metrics = Metrics {
         test_nll_nats: -likelihood.mean,
         test_nll_nats_data_units: -(likelihood.mean + model.standardization.log_det()),
@@ -29,45 +26,73 @@ pub fn evaluate_rows(model: &Model, test: &Rows, config: &EvaluateConfig) -> Res
         test_rows_not_finite: likelihood.non_finite,
         ..Metrics::default()
     };
-    let near = test.head(config.round_trip_rows.max(1));
-    metrics.round_trip_error =
-        Some(model.round_trip_error(near.values(), near.context_values())?).filter(|error| error.is_finite());
+    let near = config.round_trip_rows.map(|most| test.head(most.max(1)));
+    let near = near.as_ref().unwrap_or(test);
+    let mut trip = RoundTrip::default();
+    for (values, context) in parts(model, near.values(), near.context_values()) {
+        trip.add(model, values, context)?;
+    }
+    metrics.put_round_trip(&trip);
     two_samples(model, test, config, &mut metrics)?;
     speed(model, test, config, &mut metrics)?;
     Ok(metrics)
 }
 
+/// So many rows, spread evenly over all: a table need not lie in an order that makes its first rows a fair part.
+fn spread(rows: &Rows, count: usize) -> Result<Rows> {
+    if count >= rows.len() {
+        return Ok(rows.clone());
+    }
+    let gather = |data: &[f32], width: usize| -> Vec<f32> {
+        let starts = (0..count).map(|index| index * rows.len() / count * width);
+        starts.flat_map(|start| &data[start..start + width]).copied().collect()
+    };
+    let (values, context) =
+        (gather(rows.values(), rows.columns()), gather(rows.context_values(), rows.context_columns()));
+    Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?)
+}
+
 fn two_samples(model: &Model, test: &Rows, config: &EvaluateConfig, metrics: &mut Metrics) -> Result<()> {
-    let real = test.head(config.samples);
+    if config.samples == 0 {
+        return Ok(());
+    }
+    let real = spread(test, config.samples)?;
+    let (drawn, own) = own_samples(model, real.len(), config.seed, real.context_values())?;
+    metrics.samples_not_finite = own.not_finite;
+    metrics.own_samples = Some(own);
     if real.len() < 100 {
         return Ok(());
     }
-    let columns = real.columns();
-    let drawn = model.sample_standardised(real.len(), config.seed, 1.0, real.context_values())?;
-    let finite = |row: &&[f32]| row.iter().all(|value| value.is_finite());
-    let kept: Vec<f32> = drawn.chunks_exact(columns).filter(finite).flatten().copied().collect();
-    metrics.samples_not_finite = real.len() - kept.len() / columns;
     // With a context the question is whether pairs look alike, so the conditioning values stand beside both.
-    let with_context = |values: &[f32]| beside(values, columns, real.context_values(), real.context_columns());
-    let (real, kept, columns) = if model.context_columns() > 0 && metrics.samples_not_finite == 0 {
-        (with_context(real.values()), with_context(&kept), columns + real.context_columns())
-    } else {
-        (real.values().to_vec(), kept, columns)
-    };
+    let columns = real.columns() + real.context_columns();
+    let pairs = |values: &[f32]| beside(values, real.columns(), real.context_values(), real.context_columns());
+    let finite = |row: &&[f32]| row.iter().all(|value| value.is_finite());
+    let kept: Vec<f32> = pairs(&drawn).chunks_exact(columns).filter(finite).flatten().copied().collect();
+    let real = pairs(real.values());
     // A model that samples nothing but NaN is known by that count; no statistic is made up for it.
     if let Ok(result) = c2st(&real, &kept, columns, &C2stConfig { seed: config.seed, ..C2stConfig::default() }) {
         metrics.c2st = Some(result.accuracy);
         metrics.c2st_standard_error = Some(result.standard_error);
+        metrics.c2st_rows = Some(result.rows_per_class);
     }
-    if let Ok(result) = mmd_unbiased(&real, &kept, columns, &MmdConfig { seed: config.seed, ..MmdConfig::default() }) {
+    // Of the data alone, so that all models of a comparison are measured by one kernel.
+    let usual = MmdConfig::default();
+    let Ok(width) = median_bandwidth(&real, columns, usual.max_rows, config.seed) else { return Ok(()) };
+    metrics.mmd2_bandwidth = Some(width);
+    let settings = MmdConfig { seed: config.seed, bandwidth: Bandwidth::Explicit(width), ..usual };
+    if let Ok(result) = mmd_unbiased(&real, &kept, columns, &settings) {
         metrics.mmd2 = Some(result.mmd2).filter(|value| value.is_finite());
         metrics.mmd2_standard_error = Some(result.standard_error).filter(|value| value.is_finite());
     }
     Ok(())
 }
 
+/// Rows with their context behind them.
 pub(super) fn beside(values: &[f32], columns: usize, context: &[f32], width: usize) -> Vec<f32> {
-    let pairs = values.chunks_exact(columns).zip(context.chunks_exact(width.max(1)));
+    if width == 0 {
+        return values.to_vec();
+    }
+    let pairs = values.chunks_exact(columns).zip(context.chunks_exact(width));
     pairs.flat_map(|(row, context)| row.iter().chain(context).copied()).collect()
 }
 
@@ -108,4 +133,21 @@ pub(super) fn median_seconds(repetitions: usize, mut work: impl FnMut() -> Resul
     }
     times.sort_by(f64::total_cmp);
     Ok(times[times.len() / 2].max(1e-9))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_rows_reach_from_the_first_to_the_last_part() {
+        let rows =
+            Rows::with_context((0..20).map(|v| v as f32).collect(), 2, (0..10).map(|v| v as f32).collect(), 1).unwrap();
+        let some = spread(&rows, 4).unwrap();
+        assert_eq!(
+            (some.values(), some.context_values()),
+            (&[0., 1., 4., 5., 10., 11., 14., 15.][..], &[0., 2., 5., 7.][..])
+        );
+        assert_eq!(spread(&rows, 10).unwrap(), rows);
+    }
 }

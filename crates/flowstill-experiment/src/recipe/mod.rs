@@ -1,5 +1,6 @@
 //! Read what the user typed: one TOML file is one experiment.
 
+mod difference;
 mod models;
 mod overrides;
 mod plan;
@@ -15,7 +16,8 @@ pub use overrides::Override;
 pub use plan::{DataPlan, ModelPlan, Plan};
 pub use source::Source;
 
-pub(crate) use plan::{PLAIN, TEACHER, missing};
+pub(crate) use difference::{Difference, differences, training_differences};
+pub(crate) use plan::{DISTILLED, PLAIN, TEACHER, missing};
 pub(crate) use resolved::resolved;
 
 /// A recipe as typed, beside the text that it was read from, so that every fault is told with its line; [`Plan`] is what it means.
@@ -123,7 +125,9 @@ impl Recipe {
         for set in self.source.overrides().iter().filter(|set| set.path().first().is_some_and(|part| part == "train")) {
             for (name, part) in &parts {
                 let own = part.as_ref().and_then(|part| holds(&part.train, &set.path()[1..]));
-                if let Some(value) = own {
+                let again = [&[(*name).to_string()], set.path()].concat();
+                let set_too = self.source.overrides().iter().any(|other| again.starts_with(other.path()));
+                if let Some(value) = own.filter(|value| !set_too && *value != set.value()) {
                     let key = set.path().join(".");
                     told.push(format!(
                         "--set {set} does not reach the {name}: the recipe has {name}.{key} = {value}; set that as well"

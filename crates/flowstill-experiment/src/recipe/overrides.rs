@@ -23,6 +23,11 @@ impl Override {
         &self.path
     }
 
+    /// The value.
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// Write the value into a recipe; tables on the way are made, and a list is entered by an entry's number from 0 or by its `name`.
     ///
     /// # Errors

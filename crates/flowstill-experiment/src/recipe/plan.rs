@@ -4,7 +4,7 @@ use super::{Part, Sections, Source, models, path};
 use crate::data::{PicturePlan, is_picture_set};
 use crate::evaluate::EvaluateConfig;
 use crate::{Error, Result, words};
-use flowstill::distill::DistillConfig;
+use flowstill::distill::{DistillConfig, Inheritance};
 use flowstill::flows::FlowConfig;
 use flowstill::pictures::Dequantization;
 use flowstill::train::TrainConfig;
@@ -39,7 +39,9 @@ pub struct Plan {
     pub plain: Option<ModelPlan>,
     /// The student with `[distill]` alone.
     pub distilled: Option<ModelPlan>,
-    /// The student with each variant.
+    /// Whether the recipe has a `[distill]`.
+    pub distill_given: bool,
+    /// The student with each variant; of a recipe without variants the distilled one, where it has a `[distill]` that teaches.
     pub variants: Vec<ModelPlan>,
     /// The seeds of a comparison.
     pub seeds: Vec<u64>,
@@ -96,6 +98,14 @@ pub struct ModelPlan {
 }
 
 impl ModelPlan {
+    /// Whether it learns anything from a teacher: recipes of a comparison may give every loss the weight 0, which makes a plain student.
+    pub fn is_distilled(&self) -> bool {
+        self.distill.as_ref().is_some_and(|config| {
+            let weights = [config.lkd, config.ilkd, config.skd, config.teacher_samples, config.norm_control];
+            weights.iter().any(|weight| *weight != 0.0) || !matches!(config.inherit, Inheritance::None)
+        })
+    }
+
     /// The same with another seed.
     pub fn with_seed(&self, seed: u64) -> Self {
         let mut plan = self.clone();
@@ -157,7 +167,10 @@ impl Plan {
         };
         let distilled =
             plain.as_ref().map(|plain| ModelPlan { role: DISTILLED.into(), distill: Some(distill), ..plain.clone() });
-        let variants = models::variants(recipe, source, plain.as_ref())?;
+        let mut variants = models::variants(recipe, source, plain.as_ref())?;
+        if variants.is_empty() && !recipe.distill.is_empty() {
+            variants.extend(distilled.clone().filter(ModelPlan::is_distilled));
+        }
         let seeds = recipe.compare.seeds.clone();
         check_seeds(&seeds).map_err(|message| source.fault(&path(&["compare", "seeds"]), message))?;
         Ok(Self {
@@ -169,6 +182,7 @@ impl Plan {
             teacher_file,
             plain,
             distilled,
+            distill_given: !recipe.distill.is_empty(),
             variants,
             seeds,
             evaluate,

@@ -74,6 +74,44 @@ fn faults_are_told_with_their_place() {
 }
 
 #[test]
+fn a_recipe_without_variants_compares_what_its_distill_section_says() {
+    let (head, _) = TEXT.split_once("variants").unwrap();
+    let roles = |plan: &Plan| plan.variants.iter().map(|variant| variant.role.clone()).collect::<Vec<_>>();
+    let plan = planned(head, &[]).unwrap();
+    assert_eq!(
+        (roles(&plan), plan.variants[0].distill.as_ref().unwrap().teacher_samples),
+        (vec!["distilled".into()], 0.1)
+    );
+    assert!(plan.variant("distilled").is_ok());
+    // The recipe in the run folder means the same, and so it does where nothing is distilled.
+    assert_eq!(roles(&planned(&resolved(&plan).unwrap(), &[]).unwrap()), roles(&plan));
+    let nothing = "teacher_samples = 0.0\nilkd = 0.0\nskd = 0.0\ninherit = \"none\"";
+    for text in [head.replace("[distill]\nteacher_samples = 0.1\n", ""), head.replace("teacher_samples = 0.1", nothing)]
+    {
+        let plan = planned(&text, &[]).unwrap();
+        assert!(roles(&plan).is_empty(), "{text}");
+        let again = planned(&resolved(&plan).unwrap(), &[]).unwrap();
+        assert!(roles(&again).is_empty() && again.distilled == plan.distilled, "{text}");
+    }
+}
+
+#[test]
+fn an_override_that_a_part_of_the_recipe_hides_is_told_where_it_is_hidden_alone() {
+    let told = |sets: &[&str]| {
+        let sets = sets.iter().map(|set| set.parse().unwrap()).collect();
+        Recipe::parse("r.toml", TEXT, sets).unwrap().shadowed()
+    };
+    let [line] = &told(&["train.steps=7"])[..] else { panic!("one line") };
+    assert!(
+        line.starts_with("--set train.steps=7 does not reach the teacher: the recipe has teacher.train.steps = 200")
+    );
+    assert!(told(&["train.steps=7", "teacher.train.steps=9"]).is_empty());
+    assert!(told(&["teacher.train={ steps = 9 }", "train.steps=7"]).is_empty());
+    assert!(told(&["train.steps=200"]).is_empty());
+    assert!(told(&["student.train.steps=7"]).is_empty());
+}
+
+#[test]
 fn a_resolved_plan_means_the_same() {
     let plan = planned(TEXT, &["data.seed=3", "student.train.ema=0.9"]).unwrap();
     let again = planned(&resolved(&plan).unwrap(), &[]).unwrap();

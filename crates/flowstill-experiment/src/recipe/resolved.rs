@@ -1,6 +1,6 @@
 //! Write a plan back as a recipe with every value spelt out: what a run folder keeps.
 
-use super::{DataPlan, ModelPlan, Plan};
+use super::{DISTILLED, DataPlan, ModelPlan, Plan};
 use crate::{Error, Result};
 use flowstill::distill::DistillConfig;
 use serde::Serialize;
@@ -41,11 +41,13 @@ pub(crate) fn resolved(plan: &Plan) -> Result<String> {
     if let Some(plain) = &plan.plain {
         out.insert("student".into(), part(plain)?.into());
     }
-    if let Some(distill) = plan.distilled.as_ref().and_then(|model| model.distill.as_ref()) {
+    let distill = plan.distilled.as_ref().and_then(|model| model.distill.as_ref());
+    if let Some(distill) = distill.filter(|_| plan.distill_given) {
         out.insert("distill".into(), distillation(distill)?.into());
     }
     let mut variants = Vec::new();
-    for variant in &plan.variants {
+    // The distilled student of a recipe without variants is what its [distill] says.
+    for variant in plan.variants.iter().filter(|variant| variant.role != DISTILLED) {
         let mut table = Table::from_iter([("name".to_string(), Value::String(variant.role.clone()))]);
         if let Some(distill) = variant.distill.as_ref().map(distillation).transpose()? {
             table.extend(distill);

@@ -1,5 +1,10 @@
 //! Keep what is told of a model.
 
+mod baseline;
+mod common_rows;
+mod comparison;
+mod legend;
+mod over_seeds;
 mod summary;
 mod table;
 
@@ -10,9 +15,16 @@ use flowstill::model::Model;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-pub use summary::{Comparison, Failed, OverSeeds, PictureSummary, Summary};
+pub use baseline::Kind;
+pub use common_rows::CommonRows;
+pub use comparison::{Comparison, Failed};
+pub use over_seeds::{Gain, OverSeeds};
+pub use summary::{PictureSummary, Summary};
 
-pub(crate) use summary::summarise;
+pub(crate) use baseline::{place, place_given};
+pub(crate) use common_rows::pair;
+pub(crate) use comparison::best_by_validation;
+pub(crate) use summary::{gain_in_nats, summarise};
 
 /// One model of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,9 +48,18 @@ pub struct Row {
     pub skipped_steps: u64,
     /// Seconds of training.
     pub train_seconds: f64,
-    /// In what a variant differs from the plain student beside its distillation.
+    /// In what a variant's flow or training, or a teacher's training, differs from the plain student's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub differs: Option<String>,
+    /// What it is in its comparison.
+    #[serde(default)]
+    pub kind: Kind,
+    /// The plain student of the same shape and training, from which a distilled student's gain is counted; for a teacher the plain student.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// The rows that this model and its baseline have in common, where either lost any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common: Option<CommonRows>,
 }
 
 impl Row {
@@ -53,35 +74,33 @@ impl Row {
             validation_nll: model.facts.validation_nll,
             steps: model.facts.steps,
             skipped_steps: model.facts.skipped,
-            train_seconds: 0.0,
-            differs: None,
+            ..Self::default()
         }
     }
 
-    /// One line.
+    /// One line; ± is the 95 % interval over the test rows.
     pub fn summary(&self) -> String {
-        let Metrics { test_nll_nats, standard_error, .. } = self.metrics;
-        let skipped =
-            if self.skipped_steps > 0 { format!(", {} steps skipped", self.skipped_steps) } else { String::new() };
-        if let (Some(bits), Some(error)) = (self.metrics.bits_per_dim, self.metrics.bits_per_dim_standard_error) {
-            let frechet = match (self.metrics.frechet_distance, &self.metrics.frechet_network) {
-                (Some(distance), Some(network)) => format!(", Frechet distance {distance:.3} ({network})"),
-                _ => String::new(),
-            };
-            return format!(
-                "test {bits:.4} ± {:.4} bits/dim{frechet}, {} parameters, trained {:.1} s{skipped}",
-                2.0 * error,
-                self.parameters,
-                self.train_seconds
-            );
+        let metrics = &self.metrics;
+        let mut text = match (metrics.bits_per_dim, metrics.bits_per_dim_standard_error) {
+            (Some(bits), Some(error)) => {
+                let frechet = match (metrics.frechet_distance, &metrics.frechet_network) {
+                    (Some(distance), Some(network)) => format!(", Frechet distance {distance:.3} ({network})"),
+                    _ => String::new(),
+                };
+                format!("test {bits:.4} ± {:.4} bits/dim{frechet}", metrics.half_width(error))
+            }
+            _ => format!(
+                "test log-likelihood {:.4} ± {:.4} nats",
+                -metrics.test_nll_nats,
+                metrics.half_width(metrics.standard_error)
+            ),
+        };
+        text += &format!(", {} parameters, trained {:.1} s", self.parameters, self.train_seconds);
+        if self.skipped_steps > 0 {
+            text += &format!(", {} steps skipped", self.skipped_steps);
         }
-        format!(
-            "test log-likelihood {:.4} ± {:.4} nats, {} parameters, trained {:.1} s{skipped}",
-            -test_nll_nats,
-            2.0 * standard_error,
-            self.parameters,
-            self.train_seconds
-        )
+        metrics.faults().iter().for_each(|fault| text += &format!("; ! {fault}"));
+        text
     }
 }
 

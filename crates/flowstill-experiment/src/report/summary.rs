@@ -1,37 +1,7 @@
 //! Sum models up over seeds.
 
-use super::{Row, table};
-use crate::recipe::{PLAIN, TEACHER};
-use flowstill_metrics::mean_and_standard_error;
+use super::{Gain, Kind, OverSeeds, Row};
 use serde::Serialize;
-
-/// Mean and spread over seeds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct OverSeeds {
-    /// Mean.
-    pub mean: f64,
-    /// Standard deviation over seeds; none for a single one.
-    pub standard_deviation: Option<f64>,
-    /// Standard error of the mean; none for a single seed.
-    pub standard_error: Option<f64>,
-}
-
-impl OverSeeds {
-    fn of(values: &[f64]) -> Option<Self> {
-        match mean_and_standard_error(values) {
-            Ok(summary) => Some(Self {
-                mean: summary.mean,
-                standard_deviation: Some(summary.standard_error * (summary.count as f64).sqrt()),
-                standard_error: Some(summary.standard_error),
-            }),
-            Err(_) => values.first().filter(|v| values.len() == 1 && v.is_finite()).map(|&mean| Self {
-                mean,
-                standard_deviation: None,
-                standard_error: None,
-            }),
-        }
-    }
-}
 
 /// What is told of a role that models pictures, over its seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,12 +10,12 @@ pub struct PictureSummary {
     pub bits_per_dim: OverSeeds,
     /// Mean over seeds of its standard error over the test pictures.
     pub bits_per_dim_standard_error_over_pictures: f64,
-    /// How many bits per dimension fewer than the plain student of the same seed; above 0 is better.
-    pub gain_over_plain_bits_per_dim: Option<OverSeeds>,
+    /// How many bits per dimension fewer than its baseline's of the same seed; above 0 is better.
+    pub gain_over_plain_bits_per_dim: Option<Gain>,
     /// Squared Frechet distance of samples and train pictures.
     pub frechet_distance: Option<OverSeeds>,
-    /// How much smaller it is than the plain student's of the same seed; above 0 is better.
-    pub gain_over_plain_frechet: Option<OverSeeds>,
+    /// How much smaller it is than its baseline's of the same seed; above 0 is better.
+    pub gain_over_plain_frechet: Option<Gain>,
     /// The network behind it.
     pub frechet_network: Option<String>,
     /// Samples behind it.
@@ -58,16 +28,30 @@ pub struct PictureSummary {
     pub recall: Option<OverSeeds>,
 }
 
+/// The baseline's row of the same seed.
+fn beside<'a>(rows: &'a [Row], row: &Row) -> Option<&'a Row> {
+    let baseline = row.baseline.as_deref()?;
+    rows.iter().find(|other| other.role == baseline && other.seed == row.seed)
+}
+
+/// By how much a value is lower than the baseline's of the same seed.
+fn gain(rows: &[Row], own: &[&Row], value: &dyn Fn(&Row) -> Option<f64>) -> Option<Gain> {
+    let one = |row: &&Row| Some(value(beside(rows, row)?)? - value(row)?);
+    Gain::of(&own.iter().filter_map(one).collect::<Vec<_>>())
+}
+
+/// By how many nats a row is likelier than under its baseline, on the rows that both have.
+pub(crate) fn gain_in_nats(rows: &[Row], row: &Row) -> Option<f64> {
+    let baseline = beside(rows, row)?;
+    match row.common {
+        Some(common) => Some(common.baseline_test_nll_nats? - common.test_nll_nats?),
+        None => Some(baseline.metrics.test_nll_nats - row.metrics.test_nll_nats),
+    }
+}
+
 fn picture_summary(rows: &[Row], own: &[&Row]) -> Option<PictureSummary> {
     let over = |value: &dyn Fn(&Row) -> Option<f64>| {
         OverSeeds::of(&own.iter().filter_map(|row| value(row)).collect::<Vec<_>>())
-    };
-    let gain = |value: &dyn Fn(&Row) -> Option<f64>| {
-        let paired = |row: &Row| {
-            let plain = rows.iter().find(|other| other.role == PLAIN && other.seed == row.seed)?;
-            (row.role != PLAIN).then_some(value(plain)? - value(row)?)
-        };
-        over(&paired)
     };
     let bits = |row: &Row| row.metrics.bits_per_dim;
     let frechet = |row: &Row| row.metrics.frechet_distance;
@@ -76,9 +60,9 @@ fn picture_summary(rows: &[Row], own: &[&Row]) -> Option<PictureSummary> {
     Some(PictureSummary {
         bits_per_dim: over(&bits)?,
         bits_per_dim_standard_error_over_pictures: errors.sum::<f64>() / own.len() as f64,
-        gain_over_plain_bits_per_dim: gain(&bits),
+        gain_over_plain_bits_per_dim: gain(rows, own, &bits),
         frechet_distance: over(&frechet),
-        gain_over_plain_frechet: gain(&frechet),
+        gain_over_plain_frechet: gain(rows, own, &frechet),
         frechet_network: first.metrics.frechet_network.clone(),
         frechet_samples: first.metrics.frechet_samples,
         kernel_distance: over(&|row| row.metrics.kernel_distance),
@@ -92,6 +76,10 @@ fn picture_summary(rows: &[Row], own: &[&Row]) -> Option<PictureSummary> {
 pub struct Summary {
     /// teacher, plain, or the variant's name.
     pub role: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The plain student of the same shape and training, from which its gains are counted; for a teacher the plain student.
+    pub baseline: Option<String>,
     /// The flow in words.
     pub model: String,
     /// Seeds that entered.
@@ -104,8 +92,8 @@ pub struct Summary {
     pub test_nll_nats_data_units: Option<OverSeeds>,
     /// Mean over seeds of the standard error over the test rows.
     pub standard_error_over_rows: f64,
-    /// How much higher the test log-likelihood is than the plain student's of the same seed; above 0 is better.
-    pub gain_over_plain_nats: Option<OverSeeds>,
+    /// How much higher the test log-likelihood is than its baseline's of the same seed; above 0 is better.
+    pub gain_over_plain_nats: Option<Gain>,
     /// Validation negative log-likelihood, nats, standardised data; bits per dimension for pictures.
     pub validation_nll: Option<OverSeeds>,
     /// Pictures: what is told of them.
@@ -125,6 +113,10 @@ pub struct Summary {
     pub log_prob_latency_ms: Option<f64>,
     /// Largest over seeds; none if any is not finite.
     pub round_trip_error: Option<f64>,
+    /// The same of the models' own samples; none too where none were drawn.
+    pub own_samples_round_trip_error: Option<f64>,
+    /// Seeds whose model has faults: rows or samples without a density, or an inverse that is none.
+    pub seeds_with_faults: Vec<u64>,
     /// Sum over seeds.
     pub skipped_steps: u64,
     /// Mean over seeds.
@@ -155,20 +147,21 @@ fn summary(rows: &[Row], role: &str) -> Option<Summary> {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
     };
-    let gain = |row: &Row| {
-        let plain = rows.iter().find(|other| other.role == PLAIN && other.seed == row.seed)?;
-        (row.role != PLAIN).then_some(plain.metrics.test_nll_nats - row.metrics.test_nll_nats)
-    };
+    let in_nats: Vec<f64> = own.iter().filter_map(|row| gain_in_nats(rows, row)).collect();
     let round_trips: Option<Vec<f64>> = own.iter().map(|row| row.metrics.round_trip_error).collect();
+    let of_samples: Option<Vec<f64>> =
+        own.iter().map(|row| row.metrics.own_samples.and_then(|own| own.round_trip_error)).collect();
     Some(Summary {
         role: role.to_string(),
+        kind: first.kind,
+        baseline: first.baseline.clone(),
         model: first.model.clone(),
         seeds: own.iter().map(|row| row.seed).collect(),
         parameters: first.parameters,
         test_nll_nats: over(&|row| Some(row.metrics.test_nll_nats)),
         test_nll_nats_data_units: over(&|row| Some(row.metrics.test_nll_nats_data_units)),
         standard_error_over_rows: own.iter().map(|row| row.metrics.standard_error).sum::<f64>() / own.len() as f64,
-        gain_over_plain_nats: over(&gain),
+        gain_over_plain_nats: Gain::of(&in_nats),
         validation_nll: over(&|row| row.validation_nll),
         pictures: picture_summary(rows, &own),
         c2st: over(&|row| row.metrics.c2st),
@@ -178,74 +171,24 @@ fn summary(rows: &[Row], role: &str) -> Option<Summary> {
         sample_latency_ms: median(&|row| row.metrics.sample_latency_ms),
         log_prob_latency_ms: median(&|row| row.metrics.log_prob_latency_ms),
         round_trip_error: round_trips.map(|all| all.into_iter().fold(0.0, f64::max)),
+        own_samples_round_trip_error: of_samples.map(|all| all.into_iter().fold(0.0, f64::max)),
+        seeds_with_faults: own.iter().filter(|row| !row.metrics.faults().is_empty()).map(|row| row.seed).collect(),
         skipped_steps: own.iter().map(|row| row.skipped_steps).sum(),
         train_seconds: own.iter().map(|row| row.train_seconds).sum::<f64>() / own.len() as f64,
         differs: first.differs.clone(),
     })
 }
 
-/// A distilled student whose training diverged.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Failed {
-    /// The variant's name.
-    pub role: String,
-    /// The seed.
-    pub seed: u64,
-    /// What happened.
-    pub error: String,
-}
-
-/// A whole comparison, as `--json` and `comparison.json` give it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
-    /// The recipe's name.
-    pub name: String,
-    /// Where the rows come from.
-    pub data: String,
-    /// The seeds.
-    pub seeds: Vec<u64>,
-    /// Every model.
-    pub rows: Vec<Row>,
-    /// Every role, over its seeds.
-    pub summary: Vec<Summary>,
-    /// Distilled students whose training diverged.
-    pub failed: Vec<Failed>,
-    /// The run folder.
-    pub run: String,
-}
-
-impl Comparison {
-    /// The table with what it means, for a terminal.
-    pub fn text(&self) -> String {
-        table::text(self)
-    }
-
-    /// The same as Markdown.
-    pub fn markdown(&self) -> String {
-        table::markdown(self)
-    }
-
-    /// Whether a role is a distilled student.
-    pub fn is_distilled(role: &str) -> bool {
-        role != TEACHER && role != PLAIN
-    }
-
-    /// The distilled role with the best likelihood on the validation split, never on the test split.
-    pub fn best_distilled(&self) -> Option<&Summary> {
-        let distilled = self.summary.iter().filter(|summary| Self::is_distilled(&summary.role));
-        let value = |summary: &Summary| summary.validation_nll.map_or(f64::INFINITY, |nll| nll.mean);
-        distilled.min_by(|a, b| value(a).total_cmp(&value(b)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::evaluate::Metrics;
+    use crate::report::CommonRows;
 
     fn row(role: &str, seed: u64, nll: f64) -> Row {
         let metrics = Metrics { test_nll_nats: nll, standard_error: 0.01, ..Metrics::default() };
-        Row { role: role.into(), seed, metrics, ..Row::default() }
+        let baseline = (role != "plain").then(|| "plain".to_string());
+        Row { role: role.into(), seed, metrics, baseline, ..Row::default() }
     }
 
     #[test]
@@ -253,7 +196,7 @@ mod tests {
         let rows = [row("plain", 1, 1.0), row("lkd", 1, 0.9), row("plain", 2, 2.0), row("lkd", 2, 1.7)];
         let summaries = summarise(&rows);
         assert_eq!(summaries.iter().map(|s| s.role.as_str()).collect::<Vec<_>>(), ["plain", "lkd"]);
-        let gain = summaries[1].gain_over_plain_nats.unwrap();
+        let gain = summaries[1].gain_over_plain_nats.unwrap().over;
         assert!((gain.mean - 0.2).abs() < 1e-12);
         // Two gains of 0.1 and 0.3: standard deviation sqrt(0.02), standard error 0.1.
         assert!((gain.standard_error.unwrap() - 0.1).abs() < 1e-12);
@@ -262,9 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn a_single_seed_has_a_mean_and_no_spread() {
-        let summaries = summarise(&[row("plain", 1, 1.0), row("skd", 1, 1.5)]);
-        let gain = summaries[1].gain_over_plain_nats.unwrap();
-        assert_eq!((gain.mean, gain.standard_error, gain.standard_deviation), (-0.5, None, None));
+    fn without_a_baseline_there_is_no_gain_and_lost_rows_give_none() {
+        let mut rows = [row("plain", 1, 1.0), row("wide", 1, 0.5), row("lkd", 1, -9.0)];
+        rows[1].baseline = None;
+        rows[2].common = Some(CommonRows { rows: 7, test_nll_nats: Some(0.9), baseline_test_nll_nats: Some(0.8) });
+        rows[2].metrics.test_rows_not_finite = 3;
+        let summaries = summarise(&rows);
+        assert!(summaries[1].gain_over_plain_nats.is_none());
+        assert!((summaries[2].gain_over_plain_nats.unwrap().over.mean + 0.1).abs() < 1e-12);
+        assert_eq!((&summaries[1].seeds_with_faults, &summaries[2].seeds_with_faults), (&vec![], &vec![1]));
     }
 }
