@@ -11,7 +11,8 @@ mod search;
 use crate::data::Prepared;
 use crate::experiment::{device, load_data};
 use crate::recipe::{ModelPlan, Plan, TEACHER, missing};
-use crate::run_folder::open_folder;
+use crate::report_page::write_or_tell;
+use crate::run_folder::{open_folder, open_run};
 use crate::runner::{Runner, fingerprint};
 use crate::{Error, Event, Events, Result};
 use flowstill::file;
@@ -96,7 +97,7 @@ impl Frontier {
         self
     }
 
-    /// Search, and write `frontier.json`, `frontier.md` and `frontier.png` to the run folder.
+    /// Search, and write `frontier.json`, `frontier.md`, `frontier.png` and `report.html` to the run folder.
     ///
     /// # Errors
     /// Settings out of range; a budget that no candidate keeps to, with the nearest; pictures, which are not searched yet; what data, trainings and files
@@ -115,7 +116,11 @@ impl Frontier {
                 "frontier: expected a flow over a table, got one over pictures; compare sizes with the variants of a recipe (flowstill compare)",
             ));
         }
-        let _open = open_folder(&self.run, events)?;
+        // Without data the plan's are no part of it.
+        let _open = match self.without_data {
+            true => open_folder(&self.run, events)?,
+            false => open_run(&self.plan, &self.run, events)?,
+        };
         let data = match (&given, self.without_data) {
             (Some(teacher), true) => {
                 let data = samples::drawn(teacher, &self.source(), self.config.samples, self.seed())?;
@@ -139,6 +144,7 @@ impl Frontier {
         let searched = search::search(&bench, students, events)?;
         let report = finals::finals(&bench, searched, &teacher_file, self.without_data, events)?;
         report.write(&self.run, events)?;
+        write_or_tell(&self.run, events);
         Ok(report)
     }
 

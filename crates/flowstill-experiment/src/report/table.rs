@@ -40,7 +40,8 @@ const ALIGN: [Align; 13] = {
     all
 };
 
-fn headers(comparison: &Comparison) -> &'static [&'static str] {
+/// The columns.
+pub(super) fn headers(comparison: &Comparison) -> &'static [&'static str] {
     match comparison.summary.iter().any(|summary| summary.pictures.is_some()) {
         true => &PICTURE_HEADERS,
         false => &HEADERS,
@@ -64,7 +65,8 @@ fn heading(comparison: &Comparison) -> String {
     format!("{}: {} (seeds {seeds})", comparison.name, comparison.data)
 }
 
-fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
+/// A row for each role.
+pub(super) fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
     let test_rows = comparison.rows.first().map_or(0, |row| row.metrics.test_rows);
     comparison.summary.iter().map(|summary| cells_of(summary, test_rows)).collect()
 }
