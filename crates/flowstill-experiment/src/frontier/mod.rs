@@ -10,12 +10,12 @@ mod search;
 
 use crate::data::Prepared;
 use crate::experiment::{device, load_data};
-use crate::recipe::{ModelPlan, Plan, TEACHER, missing};
+use crate::recipe::{ModelPlan, Plan, TEACHER, missing, resolved};
 use crate::report_page::write_or_tell;
-use crate::run_folder::{open_folder, open_run};
+use crate::run_folder::open_folder;
 use crate::runner::{Runner, fingerprint};
 use crate::{Error, Event, Events, Result};
-use flowstill::file;
+use flowstill::file::{self, write_atomically};
 use flowstill::model::Model;
 use flowstill::train::{Rows, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ impl Frontier {
         self
     }
 
-    /// Search, and write `frontier.json`, `frontier.md`, `frontier.png` and `report.html` to the run folder.
+    /// Search, and write `frontier.json`, `frontier.md`, `frontier.png`, `report.html` and, of a search on data, `recipe.toml` to the run folder.
     ///
     /// # Errors
     /// Settings out of range; a budget that no candidate keeps to, with the nearest; pictures, which are not searched yet; what data, trainings and files
@@ -116,11 +116,7 @@ impl Frontier {
                 "frontier: expected a flow over a table, got one over pictures; compare sizes with the variants of a recipe (flowstill compare)",
             ));
         }
-        // Without data the plan's are no part of it.
-        let _open = match self.without_data {
-            true => open_folder(&self.run, events)?,
-            false => open_run(&self.plan, &self.run, events)?,
-        };
+        let _open = open_folder(&self.run, events)?;
         let data = match (&given, self.without_data) {
             (Some(teacher), true) => {
                 let data = samples::drawn(teacher, &self.source(), self.config.samples, self.seed())?;
@@ -144,6 +140,10 @@ impl Frontier {
         let searched = search::search(&bench, students, events)?;
         let report = finals::finals(&bench, searched, &teacher_file, self.without_data, events)?;
         report.write(&self.run, events)?;
+        // Without data the plan's are no part of it.
+        if !self.without_data {
+            write_atomically(&self.run.join("recipe.toml"), resolved(&self.plan)?.as_bytes())?;
+        }
         write_or_tell(&self.run, events);
         Ok(report)
     }

@@ -118,6 +118,7 @@ impl Chart<'_> {
         let view = format!("0 0 {WIDTH} {}", self.height);
         let named = format!("{title} {description}");
         html.element("figure", &[("id", self.id)], |html| {
+            html.leaf("figcaption", &[], self.title);
             let frame = [("class", "scroll"), ("role", "region"), ("tabindex", "0"), ("aria-label", self.title)];
             html.element("div", &frame, |html| {
                 let svg = [("viewBox", view.as_str()), ("role", "group"), ("aria-labelledby", &named)];
@@ -129,7 +130,6 @@ impl Chart<'_> {
                 });
             });
             below(html);
-            html.leaf("figcaption", &[], self.title);
         });
     }
 

@@ -154,6 +154,9 @@ fn finalists(run: &Path, report: &FrontierReport) -> Result<Vec<Found>> {
             // Taken all together in the end, the folder's own were not.
             found.row.metrics.sample_rows_per_second = Some(model.cost.samples_per_second.median);
             found.row.metrics.log_prob_rows_per_second = Some(model.cost.log_prob_rows_per_second.median);
+            if model.role == TEACHER {
+                found.row.metrics.c2st = model.c2st;
+            }
             if let Some(nats) = model.nats.values.get(at) {
                 found.row.metrics.test_nll_nats = -nats;
             }

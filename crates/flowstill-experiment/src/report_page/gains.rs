@@ -25,8 +25,8 @@ impl GainRow {
     /// The figure with its interval.
     pub(super) fn figure(&self, unit: &str) -> String {
         match self.interval {
-            Some([low, high]) => format!("{:+.4} {unit}, 95 % interval {low:+.4} to {high:+.4}", self.mean),
-            None => format!("{:+.4} {unit}, one seed, no interval", self.mean),
+            Some([low, high]) => format!("{:+.4} {unit} (95 % interval {low:+.4} to {high:+.4})", self.mean),
+            None => format!("{:+.4} {unit} (one seed, no interval)", self.mean),
         }
     }
 

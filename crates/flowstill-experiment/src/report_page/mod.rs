@@ -15,9 +15,6 @@ mod sections;
 mod table;
 mod verdict;
 
-#[cfg(test)]
-mod tests;
-
 use crate::{Event, Events, Result};
 use flowstill::file::write_atomically;
 use std::path::{Path, PathBuf};

@@ -169,7 +169,15 @@ fn results(html: &mut Html, run: &Run) {
             "fingerprint",
         ];
         let rows: Vec<Vec<String>> = run.models.iter().map(one).collect();
-        table(html, "models", "Every model, by seed; ± is the interval over the test split alone.", &headers, &rows);
+        let caption = "Every model, by seed; ± is the interval over the test split alone.";
+        let all = |html: &mut Html| table(html, "models", caption, &headers, &rows);
+        match &run.subject {
+            Subject::Models => all(html),
+            _ => html.element("details", &[("id", "by-seed")], |html| {
+                html.leaf("summary", &[], "Every model, by seed, with its fingerprint");
+                all(html);
+            }),
+        }
     });
 }
 

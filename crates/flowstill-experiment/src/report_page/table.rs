@@ -12,7 +12,11 @@ pub(super) fn table(html: &mut Html, id: &str, caption: &str, headers: &[&str], 
             html.leaf("caption", &[("id", &caption_id)], caption);
             html.element("thead", &[], |html| {
                 html.element("tr", &[], |html| {
-                    headers.iter().for_each(|header| html.leaf("th", &[("scope", "col")], header.trim()));
+                    for (at, header) in headers.iter().enumerate() {
+                        let words = rows.iter().any(|row| row.get(at).is_some_and(|cell| is_words(cell)));
+                        let scope = [("scope", "col"), ("class", "words")];
+                        html.leaf("th", if words { &scope } else { &scope[..1] }, header.trim());
+                    }
                 });
             });
             html.element("tbody", &[], |html| rows.iter().for_each(|row| one(html, row)));
@@ -26,10 +30,16 @@ fn one(html: &mut Html, row: &[String]) {
             match (at, sort_value(cell).map(|value| value.to_string())) {
                 (0, _) => html.leaf("th", &[("scope", "row")], cell),
                 (_, Some(value)) => html.leaf("td", &[("data-value", &value)], cell),
+                (_, None) if is_words(cell) => html.leaf("td", &[("class", "words")], cell),
                 (_, None) => html.leaf("td", &[], cell),
             }
         }
     });
+}
+
+/// Text of several words, which reads from the left.
+fn is_words(cell: &str) -> bool {
+    sort_value(cell).is_none() && cell.contains(' ')
 }
 
 /// The number that a cell begins with, its thousands or millions told.

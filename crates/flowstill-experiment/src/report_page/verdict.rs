@@ -3,7 +3,7 @@
 use super::found::{Run, Subject};
 use super::gains::GainRow;
 use crate::frontier::{Axis, FrontModel, FrontierReport};
-use crate::recipe::TEACHER;
+use crate::recipe::{PLAIN, TEACHER};
 use crate::report::{Comparison, Kind, Summary, gain_in_nats};
 use crate::words::{first_names, thousands};
 
@@ -132,9 +132,8 @@ fn counted(rows: &[GainRow]) -> Option<String> {
 
 /// What teacher, plain student and the best reach, and how fast they draw.
 fn levels(comparison: &Comparison, best: Option<&str>) -> Option<String> {
-    let wanted = |summary: &&Summary| {
-        summary.kind == Kind::Teacher || summary.role == crate::recipe::PLAIN || Some(summary.role.as_str()) == best
-    };
+    let wanted =
+        |summary: &&Summary| [TEACHER, PLAIN].contains(&summary.role.as_str()) || Some(summary.role.as_str()) == best;
     let one = |summary: &Summary| {
         let reached = match &summary.pictures {
             Some(pictures) => format!("{:.4} bits/dim", pictures.bits_per_dim.mean),
