@@ -3,6 +3,7 @@
 use crate::{interrupt, out};
 use flowstill::train::Dataset as _;
 use flowstill::train::{self, Control};
+use flowstill_experiment::words::printable;
 use flowstill_experiment::{Event, Prepared};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -97,7 +98,7 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
-            bar.set_prefix(label.to_string());
+            bar.set_prefix(printable(label).into_owned());
             bar.set_position(step);
             self.bar = Some(bar);
         }

@@ -129,6 +129,15 @@ fn a_file_where_the_run_folder_should_be_is_told() {
     std::fs::write(folder.path().join("taken"), b"").unwrap();
     let error = fail(folder.path(), &["train", "tiny.toml", "--out", "taken"], 1);
     assert!(error.contains("taken: cannot make the folder"), "{error}");
+    // Nobody can write below it either, whatever the user's rights.
+    let error = fail(folder.path(), &["train", "tiny.toml", "--out", "taken/run"], 1);
+    assert!(error.contains("taken/run: cannot make the folder"), "{error}");
+    let flow = common::trained().to_str().unwrap();
+    for name in ["taken/rows.csv", "taken/rows.npy", "taken/rows.parquet"] {
+        let error = fail(folder.path(), &["sample", flow, "--out", name], 1);
+        assert!(error.contains(name) && !error.trim_end().contains('\n'), "{error}");
+    }
+    assert_eq!(std::fs::read(folder.path().join("taken")).unwrap(), b"");
 }
 
 /// The limit of a file's size stands in for a full disk: the system refuses to write in the middle of a file.

@@ -40,8 +40,10 @@ pub fn compare(experiment: &Experiment, events: &mut Events<'_>) -> Result<Compa
         built.map_err(|error| error.within(&format!("student {}", student.role)))?;
     }
     for &seed in &plan.seeds {
-        for model in plan.teacher.iter().chain(students.iter().copied()) {
-            runner.check_folder(&model.with_seed(seed))?;
+        let goes_on = plan.teacher.as_ref().map(|teacher| runner.check_folder(&teacher.with_seed(seed), false));
+        let goes_on = goes_on.transpose()?.unwrap_or_default();
+        for student in &students {
+            runner.check_folder(&student.with_seed(seed), goes_on)?;
         }
     }
     let _open = open_run(plan, run, runner.events)?;

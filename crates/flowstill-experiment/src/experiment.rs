@@ -64,7 +64,7 @@ impl Experiment {
         let model = model(&self.plan)?;
         let data = load_data(&self.plan, None, events)?;
         let mut runner = Runner::new(&self.plan, &data, &self.run, device, events);
-        runner.check_folder(model)?;
+        runner.check_folder(model, false)?;
         let _open = open_run(&self.plan, &self.run, runner.events)?;
         runner.learn(model, None, &model.role)
     }
@@ -106,7 +106,11 @@ impl Experiment {
             }
         };
         runner.preflight(student, Some(&untrained))?;
-        runner.check_folder(student)?;
+        let goes_on = match (&given, &plan.teacher) {
+            (None, Some(teacher)) => runner.check_folder(&teacher.with_seed(student.train.seed), false)?,
+            _ => false,
+        };
+        runner.check_folder(student, goes_on)?;
         let _open = open_run(plan, &self.run, runner.events)?;
         let teacher = match (given, &plan.teacher) {
             (Some(model), _) => model,

@@ -44,6 +44,7 @@
 
 mod error;
 mod events;
+mod printable;
 pub mod words;
 
 mod recipe;
@@ -60,6 +61,7 @@ pub mod sheets;
 mod compare;
 mod experiment;
 mod frontier;
+mod further;
 mod run_folder;
 mod runner;
 mod untrained;
@@ -72,9 +74,8 @@ pub use recipe::{DataPlan, ModelPlan, Override, Plan, Recipe, Source};
 pub use environment::instructions;
 pub use experiment::{Experiment, device};
 pub use frontier::{Axis, Budget, Candidate, Cost, FrontModel, Frontier, FrontierConfig, FrontierReport, Timing};
-pub use report_page::{REPORT, write_report};
-
 pub use report::{CommonRows, Comparison, Failed, Gain, Kind, OverSeeds, PictureSummary, Report, Row, Summary};
+pub use report_page::{REPORT, write_report};
 pub use runner::TrainedModel;
 
 pub use data::{PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Remedy, Subset};

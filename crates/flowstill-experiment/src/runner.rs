@@ -3,6 +3,7 @@
 use crate::data::Prepared;
 use crate::evaluate::{EvaluateConfig, Metrics, Reference, evaluate_pictures, evaluate_rows, shown_pixels};
 use crate::events::go_on;
+use crate::further::{Finished, finished};
 use crate::recipe::{ModelPlan, Plan, TEACHER};
 use crate::report::{Kind, Report, Row};
 use crate::{Error, Event, Events, Result, plots};
@@ -10,7 +11,7 @@ use flowstill::burn::tensor::Device;
 use flowstill::file;
 use flowstill::model::{Model, TrainingFacts};
 use flowstill::pictures::Dequantization;
-use flowstill::train::{RunFolder, train};
+use flowstill::train::{RunFolder, train, train_further};
 use std::path::{Path, PathBuf};
 
 /// What stays the same over the models of a run.
@@ -66,16 +67,15 @@ impl<'a> Runner<'a> {
         let (folder, pictures) = (self.folder(plan), self.data.pictures.is_some());
         go_on(self.events, Event::Begun { label, pictures })?;
         let identity = self.identity(plan)? + &teacher_identity(plan, teacher);
+        let run = RunFolder::create(&folder)?;
+        let mut earlier = None;
         if let Some(report) = Report::read(&folder)? {
-            if report.identity != identity {
-                return Err(foreign(&folder));
-            }
-            let run = RunFolder::create(&folder)?;
-            if run.flow().exists() {
-                return self.finished(report, &run, label);
+            match finished(&report, &identity, true, plan, &folder)? {
+                Finished::Same if run.flow().exists() => return self.finished(report, &run, label),
+                Finished::Same => {}
+                Finished::Shorter(settings) => earlier = Some(settings),
             }
         }
-        let run = RunFolder::create(&folder)?;
         let (flow, mut notes) = self.build(plan, teacher.map(|model| &model.flow))?;
         let mut lesson = self.objective(plan, &flow, teacher, &mut notes)?;
         notes.extend(flow.refused().map(|refused| format!("runs as a composition of tensor operations ({refused})")));
@@ -83,7 +83,11 @@ impl<'a> Runner<'a> {
             (self.events)(Event::Remark { label, note });
         }
         let mut events = |event: &_| (self.events)(Event::Training { label, event });
-        let trained = train(flow, lesson.objective(), &self.data.training, &plan.train, Some(&run), &mut events);
+        let (objective, data) = (lesson.objective(), &self.data.training);
+        let trained = match &earlier {
+            Some(earlier) => train_further(flow, objective, data, &plan.train, earlier, &run, &mut events),
+            None => train(flow, objective, data, &plan.train, Some(&run), &mut events),
+        };
         (self.events)(Event::Ended);
         let trained = trained?;
         let facts = TrainingFacts {
@@ -177,16 +181,22 @@ impl<'a> Runner<'a> {
         folder(self.run, plan.train.seed, &plan.role)
     }
 
-    /// Refuse a folder that holds a model of another plan, before anything is trained beside it.
+    /// Refuse a folder that holds a model of another plan, before anything is trained beside it; whether its model goes on with more steps.
     ///
     /// # Errors
-    /// When it does.
-    pub fn check_folder(&self, plan: &ModelPlan) -> Result<()> {
+    /// When it does hold one; also where a finished student's teacher goes on, for it would then be another's.
+    pub fn check_folder(&self, plan: &ModelPlan, teacher_goes_on: bool) -> Result<bool> {
         let folder = self.folder(plan);
-        match Report::read(&folder)? {
-            Some(report) if !report.identity.starts_with(&self.identity(plan)?) => Err(foreign(&folder)),
-            _ => Ok(()),
+        let Some(report) = Report::read(&folder)? else { return Ok(false) };
+        let found = finished(&report, &self.identity(plan)?, false, plan, &folder)?;
+        if plan.distill.is_some() && teacher_goes_on {
+            return Err(Error::input(format!(
+                "{}: its teacher would go on with more steps, and this student has learned from it as it is; set student.train.steps alone, or use \
+                 another run folder (--out)",
+                folder.display()
+            )));
         }
+        Ok(found != Finished::Same)
     }
 
     /// What a finished model must agree with to be taken as it is, the teacher aside.
@@ -211,13 +221,6 @@ pub(crate) fn fingerprint(model: &Model) -> String {
 fn teacher_identity(plan: &ModelPlan, teacher: Option<&Model>) -> String {
     let teacher = plan.distill.as_ref().and(teacher);
     teacher.map(|model| format!(" teacher {}", fingerprint(model))).unwrap_or_default()
-}
-
-fn foreign(folder: &Path) -> Error {
-    Error::input(format!(
-        "{}: holds a model of another recipe, data or teacher; use another run folder (--out), or remove this one",
-        folder.display()
-    ))
 }
 
 /// The folder of one model.

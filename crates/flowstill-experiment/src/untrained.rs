@@ -1,6 +1,6 @@
 //! Build an untrained model of an experiment, and find out early whether it can be built at all.
 
-use crate::recipe::ModelPlan;
+use crate::recipe::{ModelPlan, TEACHER};
 use crate::runner::Runner;
 use crate::{Error, Result};
 use flowstill::distill::{DistillConfig, Distillation, SharedNoise, prepare_student};
@@ -49,7 +49,11 @@ impl Runner<'_> {
             None => plan.flow.assemble(data.names.len(), data.context_names.len(), seed)?,
             Some(pictures) => plan.flow.assemble_picture(pictures.event, pictures.classes)?,
         };
-        let flow = Flow::new(&architecture, seed, &self.device)?;
+        // All students of a seed start alike, and none as a part of its teacher.
+        let flow = match plan.role == TEACHER {
+            true => Flow::new(&architecture, seed, &self.device)?,
+            false => Flow::student(&architecture, seed, &self.device)?,
+        };
         match (&plan.distill, teacher) {
             (Some(config), Some(teacher)) => Ok(prepare_student(flow, teacher, config)?),
             _ => Ok((flow, Vec::new())),

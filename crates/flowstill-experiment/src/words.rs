@@ -1,5 +1,7 @@
 //! Put names, numbers and shapes into words, and find the known name that a mistyped one was meant to be.
 
+pub use crate::printable::{printable, printable_json, printable_lines};
+
 /// The nearest of `known` to `typed`, if any is near.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().map(|name| (strsim::jaro_winkler(typed, name), name));

@@ -91,3 +91,62 @@ fn errors_say_whose_fault_they_are_on_one_line() {
     assert!(!error.is_input() && !error.to_string().contains('\n'), "{error}");
     assert_eq!(Error::input("a:\nb\nc").to_string(), "a: b; c");
 }
+
+/// Train `steps` steps of the teacher in `run`; gives where it began and its flow file's bytes.
+fn trained(run: &Path, sets: &[&str]) -> Result<(u64, Vec<u8>), Error> {
+    let mut from = 0;
+    let trained = Experiment::new(plan(sets)?, run).train_teacher(&mut |event| {
+        if let Event::Training { event: flowstill::train::Event::Started { step, .. }, .. } = event {
+            from = *step;
+        }
+        Control::Continue
+    })?;
+    Ok((from, std::fs::read(trained.file).expect("a flow file")))
+}
+
+#[test]
+fn a_finished_training_goes_on_with_more_steps_to_the_bits_of_a_longer_one() {
+    for kind in ["constant", "plateau"] {
+        let (run, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let kind = format!("train.schedule.kind={kind}");
+        let shorter = trained(run.path(), &[&kind]).unwrap();
+        let longer = trained(run.path(), &[&kind, "train.steps=24"]).unwrap();
+        assert_eq!((shorter.0, longer.0), (0, 12));
+        assert_eq!(longer.1, trained(other.path(), &[&kind, "train.steps=24"]).unwrap().1);
+        // It is the longer one's folder from now on.
+        assert!(trained(run.path(), &[&kind, "train.steps=24"]).is_ok());
+        let error = trained(run.path(), &[&kind]).expect_err("cut short").to_string();
+        assert!(error.contains("(train.steps: 24 there, 12 here; it cannot go on, for a finished training"), "{error}");
+    }
+}
+
+#[test]
+fn what_hinders_more_steps_and_what_differs_are_said() {
+    let run = tempfile::tempdir().unwrap();
+    let refused = |sets: &[&str]| {
+        let error = trained(run.path(), sets).expect_err("another plan");
+        assert!(error.is_input(), "{error}");
+        error.to_string()
+    };
+    trained(run.path(), &[]).unwrap();
+    assert!(refused(&["train.steps=24"]).contains("train.schedule.kind = \"cosine\" has brought its rate to the end"));
+    assert!(refused(&["train.batch=16"]).contains("(train.batch: 32 there, 16 here)"));
+    assert!(
+        refused(&["teacher.flow.hidden=[9]", "train.steps=24"])
+            .contains("flow.hidden: [8] there, [9] here, train.steps")
+    );
+    assert!(refused(&["data.limit_rows=900"]).contains("(the data's rows are others)"));
+    // A student that has learned from the teacher as it is would be another's.
+    let (run, constant) = (tempfile::tempdir().unwrap(), "train.schedule.kind=constant");
+    compared(run.path(), &[constant]);
+    let longer = |sets: &[&str]| {
+        Experiment::new(plan(sets).unwrap(), run.path())
+            .compare(&mut |_| Control::Continue)
+            .map_err(|error| error.to_string())
+    };
+    let error = longer(&[constant, "train.steps=24"]).expect_err("two teachers");
+    assert!(error.contains("lkd: its teacher would go on with more steps"), "{error}");
+    let comparison = longer(&[constant, "student.train.steps=24"]).expect("students go on");
+    let steps: Vec<u64> = comparison.rows.iter().map(|row| row.steps).collect();
+    assert_eq!(steps, [12, 24, 24, 12, 24, 24]);
+}

@@ -70,7 +70,7 @@ impl FeatureStatistics {
     pub fn load(path: impl AsRef<Path>) -> Result<Self, MetricError> {
         let path = path.as_ref();
         let name = || path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| MetricError::Read { path: name(), source })?;
+        let bytes = whole(path).map_err(|source| MetricError::Read { path: name(), source })?;
         Self::parse(&bytes)
             .map_err(|reason| MetricError::Statistics { path: name(), reason: reason.replace('\n', " ") })
     }
@@ -114,6 +114,15 @@ impl FeatureStatistics {
         }
         let fit = GaussianFit::from_moments(rows, mean, covariance);
         Ok(Self { network: text("network")?, pictures: text("pictures")?, fingerprint: text("fingerprint")?, fit })
+    }
+}
+
+/// All bytes of a file; a device or a pipe has no end.
+fn whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    let facts = std::fs::metadata(path)?;
+    match facts.is_file() || facts.is_dir() {
+        true => std::fs::read(path),
+        false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "a device or a pipe, expected a file")),
     }
 }
 

@@ -10,6 +10,18 @@ use std::path::Path;
 /// The metadata key that holds the JSON document.
 pub const DOCUMENT: &str = "flowstill";
 
+/// All bytes of a file; a device or a pipe has no end.
+///
+/// # Errors
+/// [`Error::File`] for what is no file, [`Error::Io`] if it cannot be read.
+pub fn whole(path: &Path) -> Result<Vec<u8>> {
+    let facts = std::fs::metadata(path).map_err(|source| Error::io(path, "cannot read", source))?;
+    if !facts.is_file() && !facts.is_dir() {
+        return Err(Error::file(path, "expected a file, got a device or a pipe", "give the path of a file"));
+    }
+    std::fs::read(path).map_err(|source| Error::io(path, "cannot read", source))
+}
+
 /// The tensors of a file, by name.
 #[derive(Debug)]
 pub struct StoredTensors {
@@ -22,7 +34,7 @@ impl StoredTensors {
     /// # Errors
     /// [`Error::File`] for a truncated, damaged, foreign or newer file, [`Error::Io`] if it cannot be read.
     pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, newest: u32) -> Result<(Self, T)> {
-        let bytes = std::fs::read(path).map_err(|source| Error::io(path, "cannot read", source))?;
+        let bytes = whole(path)?;
         Self::parse(&bytes, path, kind, newest)
     }
 

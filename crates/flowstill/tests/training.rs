@@ -261,21 +261,70 @@ fn a_damaged_checkpoint_is_named_and_never_a_panic() {
 }
 
 #[test]
-fn gaussians_of_very_different_sizes_are_recovered() {
-    // 0.1, 1 and 10: standardisation is not there to help, only ActNorm and the flow.
+fn gaussians_that_hang_together_are_recovered_and_not_by_the_first_batch_alone() {
+    // Deviations of 0.1, 1 and 10, so that standardisation does not help; neighbours correlate by 0.8, which ActNorm's start knows nothing of.
     let noise = random::normals(3 * 4000, &mut random::stream(5, "gaussians", 0));
-    let values: Vec<f32> = noise.iter().enumerate().map(|(i, n)| n * [0.1, 1.0, 10.0][i % 3]).collect();
-    let rows = Rows::new(values, 3).expect("finite");
-    let data = TrainingData { train: rows.clone(), validation: rows };
-    let config = TrainConfig { steps: 150, batch: 256, validate_every: 50, ..TrainConfig::default() };
+    let row = |n: &[f32]| {
+        let second = 0.8 * n[0] + 0.6 * n[1];
+        [0.1 * n[0], second, 10.0 * (0.8 * second + 0.6 * n[2])]
+    };
+    let rows = Rows::new(noise.chunks_exact(3).flat_map(row).collect(), 3).expect("finite");
+    let data = TrainingData { train: rows.clone(), validation: rows.clone() };
+    let moments = |flow: &Flow| {
+        let drawn: Tensor<4> = flow.sample(8000, 1.0, None, &mut random::stream(6, "draw", 0)).expect("samples");
+        let drawn = flowstill::to_f64(drawn);
+        let column = |at: usize| drawn.iter().skip(at).step_by(3).copied().collect::<Vec<f64>>();
+        let columns = [0, 1, 2].map(column).map(|values| {
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            values.iter().map(|value| value - mean).collect::<Vec<f64>>()
+        });
+        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / a.len() as f64;
+        let deviation = |at: usize| product(&columns[at], &columns[at]).sqrt();
+        let correlation = |at: usize| product(&columns[at], &columns[at + 1]) / (deviation(at) * deviation(at + 1));
+        ([deviation(0) / 0.1, deviation(1), deviation(2) / 10.0], [correlation(0), correlation(1)])
+    };
+    let mut start = flow(GLOW);
+    start.initialize(&rows.range(0..256, &Device::default()).x, None).expect("fits");
+    let config = TrainConfig {
+        steps: 300,
+        batch: 256,
+        validate_every: 50,
+        optimiser: OptimiserConfig { rate: 1e-2, ..OptimiserConfig::default() },
+        ..TrainConfig::default()
+    };
     let trained = train(flow(GLOW), &mut NegativeLogLikelihood, &data, &config, None, &mut go).expect("trains");
-    let drawn: Tensor<4> = trained.model.sample(8000, 1.0, None, &mut random::stream(6, "draw", 0)).expect("samples");
-    let drawn = flowstill::to_f64(drawn);
-    for (column, want) in [0.1, 1.0, 10.0].into_iter().enumerate() {
-        let values: Vec<f64> = drawn.iter().skip(column).step_by(3).copied().collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let std = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
-        assert!((std / want - 1.0).abs() < 0.1, "column {column}: {std} is not {want}");
+    let (deviations, correlations) = moments(&trained.model);
+    assert!(deviations.iter().all(|ratio| (ratio - 1.0).abs() < 0.1), "{deviations:?}");
+    assert!(correlations.iter().all(|correlation| (correlation - 0.8).abs() < 0.05), "{correlations:?}");
+    let (_, untrained) = moments(&start);
+    assert!(untrained.iter().any(|correlation| (correlation - 0.8).abs() > 0.3), "{untrained:?}");
+}
+
+#[test]
+fn a_run_goes_on_to_the_same_bits_with_as_many_threads_and_with_others_not_at_all() {
+    let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("starts");
+    let run_until = |run: &RunFolder, stop: Option<u64>| {
+        let mut watch = |event: &Event| match event {
+            Event::Step { step, .. } if Some(*step) == stop => Control::Stop,
+            _ => Control::Continue,
+        };
+        train(flow(MAF), &mut NegativeLogLikelihood, &data(), &settings(), Some(run), &mut watch)
+    };
+    for threads in [1, 2, 3] {
+        let [whole, parts] = [(), ()].map(|()| tempfile::tempdir().expect("a folder"));
+        let [whole, parts] = [&whole, &parts].map(|folder| RunFolder::create(folder.path()).expect("a folder"));
+        let straight = pool(threads).install(|| run_until(&whole, None)).expect("trains");
+        assert!(matches!(pool(threads).install(|| run_until(&parts, Some(31))), Err(Error::Interrupted { .. })));
+        let error = pool(threads + 1).install(|| run_until(&parts, None)).map(|_| ()).expect_err("other bits");
+        let (text, other) = (error.to_string(), threads + 1);
+        assert!(error.is_input() && !text.contains('\n'), "{text}");
+        assert!(text.contains(&format!("by {threads} threads")) && text.contains(&format!("has {other}")), "{text}");
+        assert!(text.contains(&format!("--threads {threads}")), "{text}");
+        let resumed = pool(threads).install(|| run_until(&parts, None)).expect("goes on");
+        assert_eq!(straight.model.fingerprint(), resumed.model.fingerprint(), "{threads} threads");
+        // Nothing is computed any more, so that nothing depends on threads.
+        let again = pool(threads + 1).install(|| run_until(&parts, None)).expect("finished");
+        assert_eq!(straight.model.fingerprint(), again.model.fingerprint());
     }
 }
 

@@ -61,5 +61,5 @@ pub(super) fn run(args: &Evaluate, student: &Model, teacher: &Path) -> Outcome<(
         ("C2ST", format!("{} (0.5: cannot be told apart)", optional(found.c2st, found.c2st_standard_error, 4))),
         ("MMD^2", optional(found.mmd2, found.mmd2_standard_error, 6)),
     ];
-    out::print(&lines.map(|(name, value)| format!("{name:23} {value}\n")).concat())
+    out::print_values(lines, 23)
 }

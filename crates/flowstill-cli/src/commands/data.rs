@@ -8,7 +8,7 @@ use crate::out;
 use flowstill::train::Dataset as _;
 use flowstill_data::{PictureConfig, PictureSetName, SetName, check, sets};
 use flowstill_experiment::Prepared;
-use flowstill_experiment::words::{decimal, nearest};
+use flowstill_experiment::words::{decimal, nearest, printable};
 use flowstill_metrics::{Align, text_table};
 use serde_json::json;
 use std::path::Path;
@@ -81,10 +81,12 @@ fn check_set(set: &str, path: Option<&Path>, as_json: bool) -> Outcome<()> {
             "{name}: {} columns, {train} train, {validation} validation, {test} test rows\n",
             report.dimensions
         );
-        report.steps.iter().for_each(|step| text.push_str(&format!("  {step}\n")));
+        report.steps.iter().for_each(|step| text.push_str(&format!("  {}\n", printable(step))));
         match agrees {
             true => text.push_str("agrees with the published shape\n"),
-            false => report.differences.iter().for_each(|line| text.push_str(&format!("differs: {line}\n"))),
+            false => {
+                report.differences.iter().for_each(|line| text.push_str(&format!("differs: {}\n", printable(line))))
+            }
         }
         out::print(&text)?;
     }
@@ -128,14 +130,17 @@ fn describe(text: &str, as_json: bool) -> Outcome<()> {
             let most = (-step.log10().ceil()).clamp(0.0, 5.0) as usize;
             decimal(f64::from(value) * scales.std[at] + scales.mean[at], most)
         };
-        vec![name.clone(), decimal(scales.mean[at], 5), decimal(scales.std[at], 5), raw(low), raw(high)]
+        vec![printable(name).into_owned(), decimal(scales.mean[at], 5), decimal(scales.std[at], 5), raw(low), raw(high)]
     });
     let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right];
     let table =
         text_table(&["column", "mean", "deviation", "train min", "train max"], &cells.collect::<Vec<_>>(), &align);
-    let steps: String = data.steps.iter().map(|step| format!("  {step}\n")).collect();
+    let steps: String = data.steps.iter().map(|step| format!("  {}\n", printable(step))).collect();
     out::print(&format!(
         "{}\n{} train, {} validation, {} test rows\n{steps}\n{table}",
-        data.source, rows[0], rows[1], rows[2]
+        printable(&data.source),
+        rows[0],
+        rows[1],
+        rows[2]
     ))
 }

@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::out;
 use flowstill_data::{PictureConfig, PictureSetName, check_pictures, load_pictures, picture_sets};
-use flowstill_experiment::words::{first_names, shape};
+use flowstill_experiment::words::{first_names, printable, shape};
 use flowstill_metrics::{Align, text_table};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -64,11 +64,13 @@ pub(super) fn check(name: PictureSetName, path: Option<&Path>, as_json: bool) ->
             shape(report.shape),
             report.bits
         );
-        report.steps.iter().for_each(|step| text.push_str(&format!("  {step}\n")));
+        report.steps.iter().for_each(|step| text.push_str(&format!("  {}\n", printable(step))));
         match (agrees, published) {
             (true, true) => text.push_str("agrees with the published shape\n"),
             (true, false) => text.push_str("nothing is published to compare it with\n"),
-            (false, _) => report.differences.iter().for_each(|line| text.push_str(&format!("differs: {line}\n"))),
+            (false, _) => {
+                report.differences.iter().for_each(|line| text.push_str(&format!("differs: {}\n", printable(line))))
+            }
         }
         out::print(&text)?;
     }
@@ -103,14 +105,14 @@ pub(super) fn describe(config: &PictureConfig, as_json: bool) -> Outcome<()> {
             "channel_means": set.train.channel_means(), "steps": set.steps, "left_out": set.skipped,
         }));
     }
-    let steps: String = set.steps.iter().map(|step| format!("  {step}\n")).collect();
+    let steps: String = set.steps.iter().map(|step| format!("  {}\n", printable(step))).collect();
     let means: Vec<String> = set.train.channel_means().iter().map(|mean| format!("{mean:.2}")).collect();
     let names: Vec<String> = classes.iter().map(|(class, count)| format!("{class} ({count})")).collect();
     let classes = if names.is_empty() { "none".to_string() } else { first_names(&names, 12) };
+    let (source, classes) = (printable(&set.source), printable(&classes));
     out::print(&format!(
-        "{}\n{} train, {} validation, {} test pictures of {}, {} bits\n{steps}\nclasses (train pictures)  {classes}\n\
+        "{source}\n{} train, {} validation, {} test pictures of {}, {} bits\n{steps}\nclasses (train pictures)  {classes}\n\
          channel means             {} of 0 to {}\n",
-        set.source,
         counts[0],
         counts[1],
         counts[2],

@@ -46,11 +46,11 @@ pub(super) fn run(args: &Evaluate) -> Outcome<()> {
         }
         return out::print_json(&value);
     }
-    out::print(&text(&metrics, data, model.flow.parameter_count()))
+    out::print_values(told(&metrics, data, model.flow.parameter_count()), 15)
 }
 
-/// What was found out, for people.
-fn text(metrics: &Metrics, data: String, parameters: usize) -> String {
+/// The figures by name, for people.
+fn told(metrics: &Metrics, data: String, parameters: usize) -> Vec<(&'static str, String)> {
     let optional = |value: Option<f64>, digits: usize| value.map_or("-".into(), |v| format!("{v:.digits$}"));
     let half = |error: Option<f64>| error.map(|error| metrics.half_width(error));
     let speed = |rate: Option<f64>, latency: Option<f64>| {
@@ -94,7 +94,7 @@ fn text(metrics: &Metrics, data: String, parameters: usize) -> String {
     lines.push(("sample", speed(metrics.sample_rows_per_second, metrics.sample_latency_ms)));
     lines.push(("parameters", parameters.to_string()));
     lines.extend(metrics.faults().into_iter().map(|fault| ("attention", fault)));
-    lines.iter().map(|(name, value)| format!("{name:15} {value}\n")).collect()
+    lines
 }
 
 /// How data and the model's own samples come back from their latents; `what` the data consist of.

@@ -85,7 +85,7 @@ pub(super) fn run(args: &Evaluate, model: &Model) -> Outcome<()> {
     let real = reference.as_ref().map(|_| format!("{real_named}, {compared} pictures"));
     match args.json {
         true => out::print_json(&json(model, &metrics, named, real)),
-        false => out::print(&text(model, &metrics, named, real)),
+        false => out::print_values(told(model, &metrics, named, real), 15),
     }
 }
 
@@ -107,7 +107,8 @@ fn json(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
     value
 }
 
-fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -> String {
+/// The figures by name, for people.
+fn told(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -> Vec<(&'static str, String)> {
     let with_error = |value: Option<f64>, error: Option<f64>, digits: usize| match (value, error) {
         (Some(value), Some(error)) => format!("{value:.digits$} ± {:.digits$}", metrics.half_width(error)),
         (Some(value), None) => format!("{value:.digits$}"),
@@ -151,7 +152,7 @@ fn text(model: &Model, metrics: &Metrics, named: String, real: Option<String>) -
         ("parameters", model.flow.parameter_count().to_string()),
     ]);
     lines.extend(metrics.faults().into_iter().map(|fault| ("attention", fault)));
-    lines.iter().map(|(name, value)| format!("{name:15} {value}\n")).collect()
+    lines
 }
 
 fn material(args: &Evaluate, model: &Model) -> Outcome<Material> {

@@ -84,7 +84,7 @@ pub(super) fn run(args: &Inspect) -> Outcome<()> {
             lines.splice(4..4, pictures(&model, scaling).into_iter().chain([("classes", classes)]));
         }
     }
-    out::print(&lines.iter().map(|(name, value)| format!("{name:18} {value}\n")).collect::<String>())
+    out::print_values(lines, 18)
 }
 
 /// What a flow over pictures sees, and where it leaves its latents.

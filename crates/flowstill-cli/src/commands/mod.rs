@@ -28,7 +28,7 @@ use clap::error::ErrorKind;
 use flowstill::burn::tensor::Device;
 use flowstill::model::Model;
 use flowstill_data::DataError;
-use flowstill_experiment::words::first_names;
+use flowstill_experiment::words::{first_names, printable};
 use flowstill_experiment::{Experiment, Override, Recipe, class_names, device};
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -174,7 +174,7 @@ fn write_streamed(names: &[String], out: Option<&Path>, fill: &mut dyn FnMut(Put
 }
 
 fn print_names(names: &[String]) -> Outcome<()> {
-    out::print(&format!("{}\n", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(",")))
+    out::print(&format!("{}\n", names.iter().map(|name| quoted(&printable(name))).collect::<Vec<_>>().join(",")))
 }
 
 /// Rows as CSV, in pieces, so that a reader that wants the first rows alone does not wait for the text of all.

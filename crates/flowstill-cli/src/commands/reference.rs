@@ -10,7 +10,7 @@ use clap_complete::Shell;
 pub(super) fn completions(shell: Shell) -> Outcome<()> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "flowstill", &mut text);
-    out::print(&String::from_utf8_lossy(&text))
+    out::print_own(&String::from_utf8_lossy(&text))
 }
 
 /// The reference, on standard output.

@@ -8,7 +8,7 @@ use flowstill::file::write_atomically;
 use flowstill::model::Model;
 use flowstill::pictures::Pictures;
 use flowstill_data::{picture_files, read_picture};
-use flowstill_experiment::words::{first_names, shape};
+use flowstill_experiment::words::{first_names, printable, shape};
 use flowstill_experiment::{Error, class_names, scaling_of, without_settings};
 use rayon::prelude::*;
 use std::f64::consts::LN_2;
@@ -54,7 +54,10 @@ pub(super) fn run(args: &Score, model: &Model) -> Outcome<()> {
     let mut text = String::from("file,bits_per_dim,log_density_nats\n");
     for (file, bits) in files.iter().zip(&score.each) {
         let name = file.strip_prefix(&args.file).ok().filter(|rest| !rest.as_os_str().is_empty()).unwrap_or(file);
-        let _ = writeln!(text, "{},{bits},{}", quoted(&name.to_string_lossy()), -bits * nats);
+        let name = name.to_string_lossy();
+        // On a terminal a name is told as everything is; in a file it is the name.
+        let name = if args.out.is_some() { name } else { printable(&name).into_owned().into() };
+        let _ = writeln!(text, "{},{bits},{}", quoted(&name), -bits * nats);
     }
     match &args.out {
         Some(path) => Ok(write_atomically(path, text.as_bytes())?),

@@ -5,6 +5,7 @@ use crate::args::{RecipeArgs, Train, Which};
 use crate::failure::Outcome;
 use crate::out;
 use crate::progress::Progress;
+use flowstill_experiment::words::printable;
 use flowstill_experiment::{Recipe, TrainedModel};
 
 pub(super) fn run(args: &Train, quiet: bool) -> Outcome<()> {
@@ -27,5 +28,5 @@ pub(super) fn show(trained: &TrainedModel, args: &RecipeArgs) -> Outcome<()> {
         value["notes"] = trained.report.notes.clone().into();
         return out::print_json(&value);
     }
-    out::print(&format!("{}\n{file}\n", trained.report.row.summary()))
+    out::print(&format!("{}\n{}\n", printable(&trained.report.row.summary()), printable(&file)))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::source::{Entry, Holding, Source};
+use crate::read::limits;
 use crate::{DataError, Result, error};
 
 /// The partition's places below the folder: as the archive's parts unpack, and as copies lay it out.
@@ -19,7 +20,7 @@ pub(super) fn read(path: &Path) -> Result<Source> {
     let find = |places: &[&str], good: fn(&Path) -> bool| places.iter().map(|place| path.join(place)).find(|p| good(p));
     let list = find(&PARTITIONS, Path::is_file).ok_or_else(|| missing(PARTITIONS[0]))?;
     let folder = find(&FOLDERS, Path::is_dir).ok_or_else(|| missing("img_align_celeba"))?;
-    let text = std::fs::read_to_string(&list).map_err(DataError::io(&list, "read"))?;
+    let text = String::from_utf8_lossy(&limits::whole(&list)?).into_owned();
     let [train, validation, test] = partition(&text, &list, &folder)?;
     let counts = format!("{} train, {} validation and {} test pictures", train.len(), validation.len(), test.len());
     let steps = vec![format!("read {counts} from {}", list.display())];

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder;
 use super::source::{Holding, Source};
+use crate::read::limits;
 use crate::read::objects::{self, Found, Objects};
 use crate::{DataError, Pictures, Result};
 
@@ -74,7 +75,7 @@ fn batches(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
 fn join(files: &[PathBuf], parse: fn(&Path, &[u8]) -> Result<Batch>) -> Result<Pictures> {
     let (mut labels, mut pixels) = (Vec::new(), Vec::new());
     for file in files {
-        let (own, planes) = parse(file, &std::fs::read(file).map_err(DataError::io(file, "read"))?)?;
+        let (own, planes) = parse(file, &limits::whole(file)?)?;
         if let Some((at, label)) = own.iter().enumerate().find(|(_, label)| **label >= 10) {
             let expected = "labels 0 to 9".to_string();
             return Err(DataError::malformed(file, expected, format!("{label} at picture {at}"), REMEDY));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::config::MAX_SIDE;
 use super::raster::Raster;
+use crate::read::limits;
 use crate::{DataError, Pictures, Result};
 
 mod exif;
@@ -19,7 +20,7 @@ const MAX_BYTES: u64 = 1 << 29;
 /// Decodes a file by its content, whatever its ending. Palettes are looked up, 16 bits rounded to 8, transparency is laid
 /// over white, CMYK turned into RGB; a photograph is turned upright as its Exif says. Colour profiles are not applied.
 pub(super) fn decode(path: &Path) -> Result<Raster> {
-    let length = std::fs::metadata(path).map_err(DataError::io(path, "read"))?.len();
+    let length = limits::regular(path)?.len();
     if length > MAX_BYTES {
         let expected = format!("a picture file of at most {MAX_BYTES} bytes");
         return Err(DataError::malformed(path, expected, format!("{length} bytes"), "leave it out, or scale it down"));

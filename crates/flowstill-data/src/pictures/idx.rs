@@ -7,13 +7,14 @@ use flate2::read::MultiGzDecoder;
 
 use super::config::MAX_SIDE;
 use super::source::{Holding, Source};
+use crate::read::limits;
 use crate::{DataError, Pictures, Result};
 
 /// Reads `train-images-idx3-ubyte` with its labels and, if they are there, `t10k-images-idx3-ubyte` with its own; or one
 /// file of pictures alone.
 pub(super) fn read(path: &Path) -> Result<Source> {
-    if std::fs::metadata(path).map_err(DataError::io(path, "read"))?.is_file() {
-        let train = pictures(path, &std::fs::read(path).map_err(DataError::io(path, "read"))?)?;
+    if limits::regular(path)?.is_file() {
+        let train = pictures(path, &limits::whole(path)?)?;
         let step = format!("read {} pictures from {}", train.count, path.display());
         return Ok(source((train, path.to_path_buf()), None, vec![step], path));
     }
@@ -58,12 +59,11 @@ fn split(folder: &Path, name: &str, steps: &mut Vec<String>) -> Result<Option<Pa
         let all = names.iter().flat_map(|name| [name.clone(), format!("{name}.gz")]);
         all.map(|name| folder.join(name)).find(|file| file.is_file())
     };
-    let read = |path: &Path| std::fs::read(path).map_err(DataError::io(path, "read"));
     let Some(path) = find("images-idx3") else { return Ok(None) };
-    let mut found = pictures(&path, &read(&path)?)?;
+    let mut found = pictures(&path, &limits::whole(&path)?)?;
     let mut step = format!("read {} pictures from {}", found.count, path.display());
     if let Some(file) = find("labels-idx1") {
-        found = labelled(found, &file, &read(&file)?)?;
+        found = labelled(found, &file, &limits::whole(&file)?)?;
         step += &format!(" and their labels from {}", file.display());
     }
     steps.push(step);
@@ -119,7 +119,12 @@ fn parse<const N: usize>(path: &Path, bytes: &[u8], what: &str) -> Result<([usiz
     let length = sizes.iter().try_fold(1u64, |length, &size| length.checked_mul(size as u64)).unwrap_or(u64::MAX);
     // Grows with what is there, whatever the sizes claim; one byte more shows a file that is too long.
     let mut values = Vec::new();
-    reader.take(length.saturating_add(1)).read_to_end(&mut values).map_err(cut)?;
+    let room = limits::room(bytes.len() as u64);
+    reader.take(length.min(room).saturating_add(1)).read_to_end(&mut values).map_err(cut)?;
+    if values.len() as u64 > room {
+        let got = format!("a packed file of {} bytes that unfolds to more than {room}", bytes.len());
+        return Err(wrong(format!("{length} bytes of {what} (sizes {sizes:?})"), got));
+    }
     if values.len() as u64 != length {
         let got = if values.len() as u64 > length { "more".to_string() } else { values.len().to_string() };
         return Err(wrong(format!("{length} bytes of {what} (sizes {sizes:?})"), got));

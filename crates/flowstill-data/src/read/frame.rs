@@ -4,12 +4,13 @@ use std::path::Path;
 
 use flowstill_pickle::{Id, Node};
 
+use super::limits;
 use super::objects::{Found, Objects, unpickled};
 use crate::{DataError, Result, Table};
 
 /// Reads the number columns of a pickled DataFrame. Nothing in the file is ever executed.
 pub(crate) fn read(path: &Path) -> Result<Table> {
-    parse(path, &std::fs::read(path).map_err(DataError::io(path, "read"))?)
+    parse(path, &limits::whole(path)?)
 }
 
 /// Parses the bytes of a whole file.

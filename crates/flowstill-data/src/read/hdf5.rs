@@ -5,23 +5,30 @@ use std::path::Path;
 use hdf5_reader::{ByteOrder, Datatype, Hdf5File, OpenOptions};
 
 use super::dtype::Dtype;
+use super::limits;
 use crate::error::listed;
 use crate::table::numbered;
 use crate::{DataError, Result, Table};
-
-/// The largest dataset that is read, in bytes: a damaged header must not claim all memory.
-const LIMIT: usize = 1 << 35;
 
 /// Reads the dataset called `name`, or the only one at the file's root.
 pub(crate) fn read(path: &Path, name: Option<&str>) -> Result<Table> {
     // Opening it ourselves tells a missing file from a damaged one.
     std::fs::File::open(path).map_err(DataError::io(path, "read"))?;
-    let file = Hdf5File::open_with_options(path, options()).map_err(|error| failed(path, error))?;
+    let length = limits::regular(path)?.len();
+    let file = Hdf5File::open_with_options(path, options(length)).map_err(|error| failed(path, error))?;
     dataset(path, &file, name)
 }
 
-fn options() -> OpenOptions {
-    OpenOptions { max_read_bytes: LIMIT, ..OpenOptions::default() }
+/// What a file of so many bytes may make room for: its headers must not claim all memory.
+fn options(length: u64) -> OpenOptions {
+    let room = usize::try_from(limits::room(length)).unwrap_or(usize::MAX);
+    let default = OpenOptions::default();
+    OpenOptions {
+        max_read_bytes: room,
+        max_chunk_bytes: room.min(default.max_chunk_bytes),
+        chunk_cache_bytes: room.min(default.chunk_cache_bytes),
+        ..default
+    }
 }
 
 fn failed(path: &Path, error: impl std::fmt::Display) -> DataError {
@@ -50,9 +57,10 @@ fn dataset(path: &Path, file: &Hdf5File, name: Option<&str>) -> Result<Table> {
     let dtype = dtype(data.dtype()).ok_or_else(|| wrong("real numbers", "another type".into()))?;
     let columns = match *data.shape() {
         [_] => 1,
-        [_, columns] if columns > 0 => columns as usize,
+        [_, columns] if columns > 0 => usize::try_from(columns).unwrap_or(usize::MAX),
         _ => return Err(wrong("1 or 2 dimensions", format!("shape {:?}", data.shape()))),
     };
+    limits::columns(path, columns)?;
     let bytes = data.read_raw_bytes().map_err(|error| failed(path, error))?;
     if bytes.is_empty() {
         return Err(wrong("at least one row", "none".into()));

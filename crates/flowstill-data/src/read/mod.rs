@@ -3,8 +3,10 @@
 mod dtype;
 mod frame;
 pub(crate) mod hdf5;
+pub(crate) mod limits;
 pub(crate) mod npy;
 pub(crate) mod objects;
+mod pages;
 pub(crate) mod parquet;
 mod rows;
 pub(crate) mod text;

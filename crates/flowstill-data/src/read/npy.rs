@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::dtype::Dtype;
+use super::limits;
 use crate::table::{Fill, numbered};
 use crate::{DataError, Result, Table};
 
@@ -13,7 +14,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const REMEDY: &str = "save the array again with numpy.save(path, array.astype(\"f8\"))";
 
 pub(crate) fn read(path: &Path) -> Result<Table> {
-    parse(path, &std::fs::read(path).map_err(DataError::io(path, "read"))?)
+    parse(path, &limits::whole(path)?)
 }
 
 /// Parses the bytes of a whole file.
@@ -31,6 +32,7 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Table> {
     let dtype = dtype.ok_or_else(|| wrong("an array of real numbers", header.trim()))?;
     let fortran = value_of(&header, "fortran_order").is_some_and(|text| text.starts_with("True"));
     let (rows, columns) = shape(&header).ok_or_else(|| wrong("an array of 1 or 2 dimensions", header.trim()))?;
+    limits::columns(path, columns)?;
     let size = rows.checked_mul(columns).and_then(|items| items.checked_mul(dtype.size));
     if size != Some(data.len()) {
         let got = format!("{} bytes of data", data.len());

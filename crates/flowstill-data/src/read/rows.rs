@@ -1,5 +1,6 @@
 //! Gather the wanted columns of the wanted rows, whatever format they come from.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::error::listed;
@@ -26,7 +27,13 @@ impl<'a> RowGatherer<'a> {
     pub fn new(path: &'a Path, options: &ReadOptions, keep: Keep<'a>, have: &[String]) -> Result<Self> {
         let picks = match &options.columns {
             None => (0..have.len()).collect(),
-            Some(wanted) => wanted.iter().map(|name| find(path, have, name)).collect::<Result<Vec<_>>>()?,
+            Some(wanted) => {
+                // The first of equal names; by a map, for both lists may be long.
+                let places: HashMap<&str, usize> =
+                    have.iter().enumerate().rev().map(|(at, name)| (&name[..], at)).collect();
+                let place = |name: &String| places.get(&name[..]).map_or_else(|| find(path, have, name), |&at| Ok(at));
+                wanted.iter().map(place).collect::<Result<Vec<_>>>()?
+            }
         };
         if picks.is_empty() {
             return Err(DataError::malformed(path, "at least one column", "none", "select a column that the file has"));

@@ -1,5 +1,7 @@
 //! Read delimited text, plain or gzipped, and write CSV.
 
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -7,6 +9,7 @@ use std::path::Path;
 use csv::ByteRecord;
 use flate2::read::MultiGzDecoder;
 
+use super::limits::{self, Left, Metered, RECORD, failed};
 use super::{Keep, RowGatherer};
 use crate::error::shown;
 use crate::table::{Fill, numbered};
@@ -17,8 +20,16 @@ const JUDGED_LINES: usize = 30;
 
 pub(crate) fn read<'a>(path: &'a Path, gzip: bool, options: &ReadOptions, keep: Keep<'a>) -> Result<RowGatherer<'a>> {
     let open = || -> Result<Box<dyn Read>> {
+        let length = limits::regular(path)?.len();
         let file = File::open(path).map_err(DataError::io(path, "read"))?;
-        Ok(if gzip { Box::new(MultiGzDecoder::new(BufReader::new(file))) } else { Box::new(file) })
+        let left = Left::new(Cell::new(limits::room(length)));
+        Ok(match gzip {
+            true => {
+                let unpacked = MultiGzDecoder::new(BufReader::new(file));
+                Box::new(Metered::new(unpacked, left, "more than 256 times the bytes of the packed file"))
+            }
+            false => Box::new(file),
+        })
     };
     read_from(&open, path, options, keep)
 }
@@ -39,13 +50,14 @@ pub(crate) fn read_from<'a>(
         })?,
         None => {
             let mut head = Vec::new();
-            open()?.take(1 << 16).read_to_end(&mut head).map_err(DataError::io(path, "read"))?;
+            open()?.take(1 << 16).read_to_end(&mut head).map_err(failed(path))?;
             detect(&head, options.skip_lines)
         }
     };
     let mut records = Records::new(open()?, delimiter, options.skip_lines, path)?;
     let empty = || DataError::malformed(path, "rows of text", "an empty file", "check the path");
     let (first_line, first) = records.next()?.ok_or_else(empty)?;
+    limits::columns(path, first.len())?;
     let second = records.next()?;
     let header = match options.header {
         Header::Yes => true,
@@ -135,16 +147,20 @@ fn names_columns(first: &ByteRecord, second: Option<&ByteRecord>) -> bool {
 /// Header fields as names: empty ones are numbered, repeated ones get a suffix.
 fn unique_names(record: &ByteRecord) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(record.len());
+    // By name: the first suffix that may be free, so that many equal names cost no more than others.
+    let (mut taken, mut free) = (HashSet::new(), HashMap::new());
     for (index, field) in record.iter().enumerate() {
         let text = String::from_utf8_lossy(field);
         let base = if text.trim().is_empty() { format!("c{}", index + 1) } else { shown(text.trim(), 100) };
         let mut name = base.clone();
-        for suffix in 1.. {
-            if !names.contains(&name) {
-                break;
+        if taken.contains(&name) {
+            let suffix = free.entry(base.clone()).or_insert(1);
+            while taken.contains(&name) {
+                name = format!("{base}.{suffix}");
+                *suffix += 1;
             }
-            name = format!("{base}.{suffix}");
         }
+        taken.insert(name.clone());
         names.push(name);
     }
     names
@@ -170,24 +186,30 @@ fn detect(head: &[u8], skip_lines: usize) -> u8 {
     })
 }
 
+/// Text that fails where one record does not end.
+type Source = BufReader<Metered<Box<dyn Read>>>;
+
 /// Records one after another, each with its line in the file.
 enum Records<'a> {
-    Marked { reader: Box<csv::Reader<BufReader<Box<dyn Read>>>>, skipped: usize, path: &'a Path },
-    Blanks { reader: BufReader<Box<dyn Read>>, line: usize, buffer: Vec<u8>, path: &'a Path },
+    Marked { reader: Box<csv::Reader<Source>>, left: Left, skipped: usize, path: &'a Path },
+    Blanks { reader: Source, left: Left, line: usize, buffer: Vec<u8>, path: &'a Path },
 }
 
 impl<'a> Records<'a> {
     fn new(source: Box<dyn Read>, delimiter: u8, skip_lines: usize, path: &'a Path) -> Result<Self> {
+        let left = Left::new(Cell::new(RECORD));
+        let source = Metered::new(source, left.clone(), "a line or a quoted field of more than 8 MiB");
         let mut reader = BufReader::with_capacity(1 << 16, source);
         for _ in 0..skip_lines {
-            reader.skip_until(b'\n').map_err(DataError::io(path, "read"))?;
+            left.set(RECORD);
+            reader.skip_until(b'\n').map_err(failed(path))?;
         }
         Ok(match delimiter {
-            b' ' => Self::Blanks { reader, line: skip_lines, buffer: Vec::new(), path },
+            b' ' => Self::Blanks { reader, left, line: skip_lines, buffer: Vec::new(), path },
             _ => {
                 let mut builder = csv::ReaderBuilder::new();
                 builder.delimiter(delimiter).has_headers(false).flexible(true).trim(csv::Trim::All);
-                Self::Marked { reader: Box::new(builder.from_reader(reader)), skipped: skip_lines, path }
+                Self::Marked { reader: Box::new(builder.from_reader(reader)), left, skipped: skip_lines, path }
             }
         })
     }
@@ -199,16 +221,22 @@ impl<'a> Records<'a> {
 
     fn next_into(&mut self, record: &mut ByteRecord) -> Result<Option<usize>> {
         match self {
-            Self::Marked { reader, skipped, path } => {
-                if !reader.read_byte_record(record).map_err(|error| DataError::io(path, "read")(error.into()))? {
+            Self::Marked { reader, left, skipped, path } => {
+                left.set(RECORD);
+                let read = reader.read_byte_record(record).map_err(|error| match error.into_kind() {
+                    csv::ErrorKind::Io(error) => failed(path)(error),
+                    _ => DataError::malformed(path, "text", "other bytes", "check that it is a table"),
+                });
+                if !read? {
                     return Ok(None);
                 }
                 let line = record.position().map_or(0, csv::Position::line) as usize;
                 Ok(Some(line + *skipped))
             }
-            Self::Blanks { reader, line, buffer, path } => loop {
+            Self::Blanks { reader, left, line, buffer, path } => loop {
                 buffer.clear();
-                if reader.read_until(b'\n', buffer).map_err(DataError::io(path, "read"))? == 0 {
+                left.set(RECORD);
+                if reader.read_until(b'\n', buffer).map_err(failed(path))? == 0 {
                     return Ok(None);
                 }
                 *line += 1;

@@ -1,9 +1,9 @@
 //! Measure how far one flow's density is from another's, by samples of both.
 
+use super::health;
 use super::rows::beside;
 use crate::{Error, Result};
 use flowstill::model::Model;
-use flowstill::{to_f32, train::Batch, train::Rows};
 use flowstill_metrics::{C2stConfig, MmdConfig, c2st, mean_and_standard_error, mmd_unbiased};
 use serde::{Deserialize, Serialize};
 
@@ -66,10 +66,7 @@ pub fn divergence(teacher: &Model, student: &Model, count: usize, seed: u64, con
     (out.kl_student_teacher, out.kl_student_teacher_standard_error) = (reverse.mean, reverse.standard_error);
     out.effective_sample_size = effective(from_student.densities.iter().map(|[p, q]| p - q));
     let width = teacher.context_columns();
-    let pairs = |drawn: &Drawn| match width {
-        0 => drawn.rows.clone(),
-        _ => beside(&drawn.rows, columns, &drawn.context, width),
-    };
+    let pairs = |drawn: &Drawn| beside(&drawn.rows, columns, &drawn.context, width);
     let (real, made, columns) = (pairs(&from_teacher), pairs(&from_student), columns + width);
     if let Ok(result) = c2st(&real, &made, columns, &C2stConfig { seed, ..C2stConfig::default() }) {
         (out.c2st, out.c2st_standard_error) = (Some(result.accuracy), Some(result.standard_error));
@@ -132,15 +129,9 @@ impl Drawn {
 
 /// Log-densities in the data's own units, nats; what is not finite is left as it is.
 fn densities(model: &Model, rows: &[f64], context: &[f64]) -> Result<Vec<f64>> {
-    let (scales, device) = (&model.standardization, model.flow.device());
-    let rows =
-        Rows::with_context(scales.rows(rows)?, model.columns(), scales.context(context)?, model.context_columns())?;
-    let mut out = Vec::with_capacity(rows.len());
-    for start in (0..rows.len()).step_by(8192) {
-        let Batch { x, context, .. } = rows.range(start..(start + 8192).min(rows.len()), &device);
-        let part = to_f32(model.flow.log_prob(x, context.as_ref())?);
-        out.extend(part.into_iter().map(|value| f64::from(value) + scales.log_det()));
-    }
+    let scales = &model.standardization;
+    let mut out = health::densities(model, &scales.rows(rows)?, &scales.context(context)?)?;
+    out.iter_mut().for_each(|value| *value += scales.log_det());
     Ok(out)
 }
 

@@ -2,7 +2,7 @@
 
 use super::budget::{Cost, measure};
 use super::front::on_front;
-use super::report::{FrontModel, FrontierReport, OverSeeds};
+use super::report::{FrontModel, FrontierReport, PerSeed};
 use super::search::Searched;
 use super::{Bench, Candidate};
 use crate::evaluate::{EvaluateConfig, divergence};
@@ -118,7 +118,7 @@ fn of_teacher(teacher: &TrainedModel, cost: Cost) -> FrontModel {
         role: TEACHER.into(),
         model: row.model.clone(),
         cost,
-        nats: OverSeeds::of(&[-row.metrics.test_nll_nats]),
+        nats: PerSeed::of(&[-row.metrics.test_nll_nats]),
         c2st: row.metrics.c2st,
         files: vec![teacher.file.display().to_string()],
         ..FrontModel::default()
@@ -135,7 +135,7 @@ fn of_student(bench: &Bench<'_>, one: &Trained, cost: Cost, all: &[Trained]) -> 
     });
     let gain = twin.map(|twin| {
         let gains: Vec<f64> = nats(one).iter().zip(nats(twin)).map(|(taught, plain)| taught - plain).collect();
-        OverSeeds::of(&gains)
+        PerSeed::of(&gains)
     });
     let seed = bench.plan.evaluate.seed;
     let count = bench.plan.evaluate.samples.clamp(1_000, 10_000);
@@ -150,10 +150,10 @@ fn of_student(bench: &Bench<'_>, one: &Trained, cost: Cost, all: &[Trained]) -> 
         model: one.plan.flow.describe(false),
         lesson: one.plan.distill.clone(),
         cost,
-        nats: OverSeeds::of(&nats(one)),
-        validation_nats: Some(OverSeeds::of(&validation)),
+        nats: PerSeed::of(&nats(one)),
+        validation_nats: Some(PerSeed::of(&validation)),
         gain_over_plain: gain,
-        kl_from_teacher: Some(OverSeeds::of(&kl)),
+        kl_from_teacher: Some(PerSeed::of(&kl)),
         divergences,
         c2st: (!c2st.is_empty()).then(|| c2st.iter().sum::<f64>() / c2st.len() as f64),
         files: one.models.iter().map(|m| m.file.display().to_string()).collect(),

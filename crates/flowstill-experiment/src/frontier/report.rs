@@ -5,7 +5,7 @@ use super::{Axis, Budget, Candidate, Cost, FrontierConfig};
 use crate::evaluate::Divergence;
 use crate::recipe::TEACHER;
 use crate::report::json;
-use crate::words::thousands;
+use crate::words::{printable, thousands};
 use crate::{Error, Event, Events, Result};
 use flowstill::distill::DistillConfig;
 use flowstill::file::write_atomically;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// A figure over seeds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct OverSeeds {
+pub struct PerSeed {
     /// One value a seed.
     #[serde(deserialize_with = "crate::report::numbers")]
     pub values: Vec<f64>,
@@ -27,7 +27,7 @@ pub struct OverSeeds {
     pub half_width_95: Option<f64>,
 }
 
-impl OverSeeds {
+impl PerSeed {
     pub(super) fn of(values: &[f64]) -> Self {
         let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
         let spread = mean_and_standard_error(values).ok();
@@ -56,14 +56,14 @@ pub struct FrontModel {
     /// What it costs to run: all models timed in turn, several rounds, in this process alone.
     pub cost: Cost,
     /// Log-likelihood of the test rows, nats, standardised data.
-    pub nats: OverSeeds,
+    pub nats: PerSeed,
     /// Log-likelihood of the validation rows, by which the student was chosen.
-    pub validation_nats: Option<OverSeeds>,
+    pub validation_nats: Option<PerSeed>,
     /// How much more likely than its plain twin's the test rows are, paired by seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gain_over_plain: Option<OverSeeds>,
+    pub gain_over_plain: Option<PerSeed>,
     /// `KL(teacher || student)` in nats.
-    pub kl_from_teacher: Option<OverSeeds>,
+    pub kl_from_teacher: Option<PerSeed>,
     /// All that was measured between teacher and student, seed by seed.
     pub divergences: Vec<Divergence>,
     /// Accuracy of a classifier between samples and test rows.
@@ -118,7 +118,7 @@ impl FrontierReport {
     /// The same in Markdown.
     pub fn markdown(&self) -> String {
         let table = markdown_table(&self.headers(), &self.cells(), &ALIGN);
-        format!("# {}\n\n{table}\n{}", self.name, self.notes())
+        format!("# {}\n\n{table}\n{}", printable(&self.name), self.notes())
     }
 
     /// Headers and cells of that table, and the lines below it.
@@ -164,7 +164,7 @@ impl FrontierReport {
         };
         let row = |model: &FrontModel| {
             let own = |of: fn(&Cost) -> f64| times(of(&model.cost), teacher.map(|teacher| of(&teacher.cost)));
-            let optional = |figure: &Option<OverSeeds>| figure.as_ref().map_or(String::new(), |figure| figure.text(3));
+            let optional = |figure: &Option<PerSeed>| figure.as_ref().map_or(String::new(), |figure| figure.text(3));
             let gain = model.gain_over_plain.as_ref().map_or(String::new(), |gain| {
                 let open = gain.half_width_95.is_none_or(|half| gain.mean.abs() <= half);
                 format!("{}{}", gain.text(3), if open { " ?" } else { "" })
@@ -208,10 +208,10 @@ impl FrontierReport {
             lines.push(format!("Over the budget before training: {}.", names.join(", ")));
         }
         for candidate in failed {
-            lines.push(format!("{}: {}", candidate.role, candidate.failed.clone().unwrap_or_default()));
+            lines.push(format!("{}: {}", candidate.role, printable(candidate.failed.as_deref().unwrap_or_default())));
         }
         lines.push(match &self.chosen {
-            Some(file) => format!("The student to take: {file}"),
+            Some(file) => format!("The student to take: {}", printable(file)),
             None => "No student keeps to the budget when measured in the end; loosen it.".into(),
         });
         lines.join("\n") + "\n"

@@ -87,7 +87,7 @@ impl Recipe {
     /// # Errors
     /// One line with file and line for anything that is not a recipe.
     pub fn read(path: &Path, overrides: Vec<Override>) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = text(path).map_err(|error| {
             Error::input(format!("{}: cannot read: {error}; give the path of a recipe file", path.display()))
         })?;
         let mut recipe = Self::parse(&path.display().to_string(), &text, overrides)?;
@@ -137,6 +137,20 @@ impl Recipe {
         }
         told
     }
+}
+
+/// The longest recipe that is read, in bytes: reading one takes some hundred times its size.
+const LONGEST: u64 = 1 << 20;
+
+/// A recipe's text; a device, a pipe or a file of another kind is no recipe.
+fn text(path: &Path) -> std::io::Result<String> {
+    let facts = std::fs::metadata(path)?;
+    if facts.is_file() && facts.len() <= LONGEST || facts.is_dir() {
+        return std::fs::read_to_string(path);
+    }
+    let got = if facts.is_file() { format!("{} bytes", facts.len()) } else { "a device or a pipe".into() };
+    let message = format!("expected a text file of at most {LONGEST} bytes, got {got}");
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message))
 }
 
 /// The value at a path.

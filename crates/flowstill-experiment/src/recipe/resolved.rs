@@ -72,10 +72,12 @@ pub(crate) fn resolved(plan: &Plan) -> Result<String> {
     toml::to_string(&out).map_err(|error| Error::run(format!("cannot write the recipe: {error}")))
 }
 
-/// With the noise spelt out, which is left unsaid where it is uniform: a variant's may stand over another one in `[distill]`.
+/// With all spelt out that is left unsaid where it is nothing special: a variant's may stand over another one in `[distill]`.
 fn distillation(config: &DistillConfig) -> Result<Table> {
     let Value::Table(mut table) = value(config)? else { return Ok(Table::new()) };
     table.insert("dequantization".into(), value(&config.dequantization)?);
+    table.insert("scale".into(), value(&config.scale)?);
+    table.insert("terms".into(), value(&config.terms)?);
     Ok(table)
 }
 

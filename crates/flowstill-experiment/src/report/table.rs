@@ -2,7 +2,7 @@
 
 use super::legend::legend;
 use super::{Comparison, Gain, OverSeeds, PictureSummary, Summary};
-use crate::words::thousands;
+use crate::words::{printable, thousands};
 use flowstill_metrics::{Align, half_width_95, markdown_table, text_table};
 
 const HEADERS: [&str; 10] = [
@@ -62,7 +62,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
 
 fn heading(comparison: &Comparison) -> String {
     let seeds = comparison.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    format!("{}: {} (seeds {seeds})", comparison.name, comparison.data)
+    format!("{}: {} (seeds {seeds})", printable(&comparison.name), printable(&comparison.data))
 }
 
 /// A row for each role.

@@ -6,13 +6,16 @@ use crate::report::Kind;
 use crate::words::{decimal, first_names, thousands};
 use serde_json::Value;
 
-/// Cards of all roles, closed at first.
+/// Cards of all roles; those of several are closed at first.
 pub(super) fn section(html: &mut Html, run: &Run) {
     html.element("section", &[("id", "cards"), ("aria-labelledby", "cards-head")], |html| {
         html.leaf("h2", &[("id", "cards-head")], "Model cards");
+        let only = run.roles().len() == 1;
         for (at, role) in run.roles().into_iter().enumerate() {
             let models: Vec<&Found> = run.of(role).collect();
-            html.element("details", &[("id", &format!("card-{at}"))], |html| {
+            let id = format!("card-{at}");
+            let place = [("id", id.as_str()), ("open", "")];
+            html.element("details", if only { &place } else { &place[..1] }, |html| {
                 let Some(first) = models.first() else { return };
                 html.leaf("summary", &[], &format!("{role}: {}", first.row.model));
                 card(html, run, first, &models);

@@ -98,7 +98,9 @@ pub(super) fn find(run: &Path) -> Result<Run> {
             model.facts = facts(&model.flow);
         }
     }
-    let recipe = std::fs::read_to_string(run.join("recipe.toml")).ok();
+    // That of a single model's folder lies at the top of its run.
+    let place = if run.join("report.json").is_file() { run.join("../..") } else { run.to_path_buf() };
+    let recipe = std::fs::read_to_string(place.join("recipe.toml")).ok();
     Ok(Run { path: run.to_path_buf(), subject, models, recipe })
 }
 

@@ -248,7 +248,9 @@ fn a_long_training_and_large_pictures_leave_the_page_small() {
     assert!(whole.len() < 100_000, "{}", whole.len());
     assert!(whole.contains("Left out for their size") && whole.contains("plain, seed 3: loss and validation"));
     assert!(whole.contains("flowstill train recipe.toml --model student --seed 3"));
-    // The folder of the model itself will do.
+    // The folder of the model itself will do; its recipe lies above it.
+    put(&run.path().join("recipe.toml"), b"name = \"above\"\n");
+    assert!(page(&place).contains("name = &quot;above&quot;"));
     assert!(page(&place).contains("plain, seed 3: test log-likelihood -1.0000"));
 }
 

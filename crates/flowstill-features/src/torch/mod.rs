@@ -26,6 +26,15 @@ pub(crate) enum Fault {
     Malformed(String),
 }
 
+/// All bytes of a file; a device or a pipe has no end.
+fn whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    let facts = std::fs::metadata(path)?;
+    match facts.is_file() || facts.is_dir() {
+        true => std::fs::read(path),
+        false => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "a device or a pipe, expected a file")),
+    }
+}
+
 /// Reads the pickle at the start of `bytes`, which knows only what plain tensors need; `what` names it in faults.
 fn unpickled<'a>(bytes: &'a [u8], what: &'static str) -> Result<Pickle<'a>, Fault> {
     let meaning = |name: &str| match name {
@@ -59,7 +68,7 @@ impl Weights {
 
     pub(crate) fn read(path: &Path, remedy: &'static str) -> Result<Self, FeatureError> {
         let name = || path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| FeatureError::Read { path: name(), source, remedy })?;
+        let bytes = whole(path).map_err(|source| FeatureError::Read { path: name(), source, remedy })?;
         // What comes out of the file may hold anything: keep the message to one line.
         let plain = |text: String| text.replace(char::is_control, "?");
         Self::from_bytes(bytes).map_err(|fault| match fault {

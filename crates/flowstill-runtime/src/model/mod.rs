@@ -14,6 +14,7 @@ use crate::density::Density;
 use crate::file::{Loaded, parse};
 use crate::pictures::PictureScaling;
 use crate::standardization::standardise;
+use crate::stored::whole;
 use crate::{Compiled, Engine, Error, Result, Standardization, TrainingFacts};
 use output::{Output, Rows};
 use rayon::prelude::*;
@@ -73,7 +74,7 @@ impl Model {
     /// [`Error::File`] for a truncated, damaged, foreign or newer file; [`Error::Io`] if it cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::io(path, "cannot read", source))?;
+        let bytes = whole(path)?;
         Self::of(parse(&bytes, path)?)
     }
 

@@ -28,17 +28,50 @@ impl Pair {
 
     /// A state of the teacher in the student's order of variables.
     pub fn to_student(&self, teacher: Tensor<4>) -> Tensor<4> {
-        let common = reordered(teacher, self.teacher_order.as_deref());
-        match &self.student_order {
-            Some(order) => take_channels(common, &invert(order)),
-            None => common,
+        undone(reordered(teacher, self.teacher_order.as_deref()), self.student_order.as_deref())
+    }
+
+    /// A state of the student in the teacher's order of variables.
+    pub fn to_teacher(&self, student: Tensor<4>) -> Tensor<4> {
+        undone(reordered(student, self.student_order.as_deref()), self.teacher_order.as_deref())
+    }
+}
+
+impl Pair {
+    /// The pair of what leaves at the end of a level, all channels but the first `kept`; its orders count from there.
+    fn leaving(self, kept: usize, notes: &mut Vec<String>) -> Self {
+        let Some(channels) = self.student_order.as_ref().or(self.teacher_order.as_ref()).map(Vec::len) else {
+            return self;
+        };
+        // Where each variable stands, of those that leave.
+        let places = |order: &Option<Vec<usize>>| -> Vec<Option<usize>> {
+            let place = |variable: usize| order.as_ref().map_or(variable, |order| order[variable]);
+            (0..channels).map(|variable| place(variable).checked_sub(kept)).collect()
+        };
+        let (own, theirs) = (places(&self.student_order), places(&self.teacher_order));
+        if own.iter().zip(&theirs).any(|(own, theirs)| own.is_some() != theirs.is_some()) {
+            let (i, t) = (self.student, self.teacher);
+            notes.push(format!(
+                "pair ({i}, {t}): other variables leave the student than the teacher; compared as they stand"
+            ));
+            return Self { student_order: None, teacher_order: None, ..self };
         }
+        let order = |places: Vec<Option<usize>>| Some(places.into_iter().flatten().collect());
+        Self { student_order: order(own), teacher_order: order(theirs), ..self }
     }
 }
 
 fn reordered(state: Tensor<4>, order: Option<&[usize]>) -> Tensor<4> {
     match order {
         Some(order) => take_channels(state, order),
+        None => state,
+    }
+}
+
+/// From the common order back.
+fn undone(state: Tensor<4>, order: Option<&[usize]>) -> Tensor<4> {
+    match order {
+        Some(order) => take_channels(state, &invert(order)),
         None => state,
     }
 }
@@ -133,14 +166,23 @@ fn depths(student: &Flow, teacher: &Flow, config: &DistillConfig) -> Result<Vec<
     Ok(depths)
 }
 
-/// The two ends: what LKD compares and SKD shares its noise at.
+/// The ends of every level: what LKD compares and SKD shares its noise at. Both flows have as many levels.
 pub(super) fn align_ends(
     student: &Flow,
     teacher: &Flow,
     config: &DistillConfig,
     notes: &mut Vec<String>,
-) -> Result<Pair> {
-    pair(student, teacher, (student.architecture().steps(), teacher.architecture().steps()), config.mismatch, notes)
+) -> Result<Vec<Pair>> {
+    let (own, theirs) = (student.architecture(), teacher.architecture());
+    let ends = own.level_ends().into_iter().zip(theirs.level_ends()).enumerate();
+    ends.map(|(level, end)| {
+        let whole = pair(student, teacher, end, config.mismatch, notes)?;
+        match own.splits.get(level) {
+            Some(split) => Ok(whole.leaving(split.kept(), notes)),
+            None => Ok(whole),
+        }
+    })
+    .collect()
 }
 
 fn pair(

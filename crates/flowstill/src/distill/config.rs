@@ -1,5 +1,6 @@
 //! Set what a student learns from its teacher: weights, distance, alignment, the form of SKD.
 
+use super::terms::{TermConfig, Terms, WeightSchedule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,12 @@ pub enum Distance {
         /// Where the square gives way to the line.
         delta: f64,
     },
+}
+
+impl Distance {
+    pub(super) fn is_sound(&self) -> bool {
+        !matches!(self, Distance::Huber { delta } if !delta.is_finite() || *delta <= 0.0)
+    }
 }
 
 /// Which depths of the two flows are compared by ILKD.
@@ -56,26 +63,6 @@ pub enum SkdForm {
     Cycle,
     /// The teacher runs forward on data; each student block, inverted at the teacher's state, must give the teacher's state before.
     Trajectory,
-}
-
-/// How the distillation weights move over the run; what they leave goes to NLL on data.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WeightSchedule {
-    /// As configured from the first to the last step.
-    Constant,
-    /// Linearly from zero over the first part of the run.
-    Warmup {
-        /// That part, 0 to 1.
-        until: f64,
-    },
-    /// As configured at first, linearly to zero at a later part of the run: the student ends on its own likelihood.
-    Anneal {
-        /// Where the fall begins, 0 to 1.
-        from: f64,
-        /// Where it reaches zero, 0 to 1.
-        to: f64,
-    },
 }
 
 /// What a pair of states passes through before it is compared.
@@ -125,6 +112,23 @@ impl SharedNoise {
     }
 }
 
+/// What a weight of 1 makes of a distance on tables, whose likelihood counts in nats; on pictures, in bits per dimension, both are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// The mean over the dimensions beside the nats of a whole row: the wider the table, the less a weight means.
+    #[default]
+    Mean,
+    /// That mean times `D ln 2`, as if the likelihood counted in bits per dimension: a weight means the same for tables of any width and pictures.
+    PerDimension,
+}
+
+impl Scale {
+    fn is_mean(&self) -> bool {
+        *self == Scale::Mean
+    }
+}
+
 /// What distillation adds to the likelihood, which counts in nats for tables and in bits per dimension for pictures.
 ///
 /// ```text
@@ -142,8 +146,11 @@ pub struct DistillConfig {
     pub skd: f64,
     /// Weight of the likelihood of the teacher's samples; default 0.15. How the defaults were found: `recipes/power/RESULT.md`.
     pub teacher_samples: f64,
-    /// Distance; default `l1`, as in the paper.
+    /// Distance of every term that has none of its own in `terms`; default `l1`, as in the paper's text. (Its code takes `l2` for ILKD.)
     pub distance: Distance,
+    /// What LKD, ILKD and SKD are multiplied by on tables; default `mean`, by nothing.
+    #[serde(skip_serializing_if = "Scale::is_mean")]
+    pub scale: Scale,
     /// Pairs of depths; default `auto`.
     pub alignment: AlignmentConfig,
     /// Pairs whose variables stand in different orders; default `reorder`.
@@ -153,16 +160,19 @@ pub struct DistillConfig {
     /// Rows of noise per step for SKD and teacher samples, 0 for the batch size; default 0.
     pub noise_batch: usize,
     /// Teacher samples drawn once, before the first step, and used again and again; 0 draws fresh ones at every step (always so for
-    /// conditional flows); default 131072. The pool never holds more than 16,777,216 values (5,461 pictures of 32x32x3).
+    /// conditional flows); default 131072. SKD and teacher samples at different temperatures have one each. A pool never holds more than 16,777,216 values (5,461 pictures of 32x32x3).
     pub pool: usize,
     /// Take the SKD term every n-th step only; default 1.
     pub skd_every: u64,
-    /// Standard deviation of the noise; default 1.
+    /// Standard deviation of the noise of SKD and of the teacher's samples, where `terms` gives them none of their own; default 1.
     pub temperature: f64,
     /// Teacher samples with a (standardised) value past this are left out; default 30.
     pub outlier: f64,
-    /// Schedule of the weights; default `constant`.
+    /// Schedule of the weights that have none of their own in `terms`; default `constant`.
     pub schedule: WeightSchedule,
+    /// Distance, schedule and temperature of single terms; default none, so that the common ones hold.
+    #[serde(skip_serializing_if = "Terms::is_empty")]
+    pub terms: Terms,
     /// Learned map between aligned states; default `none`.
     pub projection: Projection,
     /// Weight of `(mean squared norm of the student's aligned states / the teacher's - 1)^2` (BiFlow's norm control); default 0.
@@ -183,6 +193,7 @@ impl Default for DistillConfig {
             skd: 0.1,
             teacher_samples: 0.15,
             distance: Distance::L1,
+            scale: Scale::Mean,
             alignment: AlignmentConfig::Auto,
             mismatch: Mismatch::Reorder,
             skd_form: SkdForm::Inverse,
@@ -192,6 +203,7 @@ impl Default for DistillConfig {
             temperature: 1.0,
             outlier: 30.0,
             schedule: WeightSchedule::Constant,
+            terms: Terms::default(),
             projection: Projection::None,
             norm_control: 0.0,
             inherit: Inheritance::Auto,
@@ -207,14 +219,14 @@ impl DistillConfig {
         (1.0 - (self.lkd + self.ilkd + self.skd + self.teacher_samples)).max(0.0)
     }
 
-    /// Factor of the distillation weights at `step` of `total`.
-    pub fn ramp(&self, step: u64, total: u64) -> f64 {
-        let done = step as f64 / total.max(1) as f64;
-        match self.schedule {
-            WeightSchedule::Constant => 1.0,
-            WeightSchedule::Warmup { until } => (done / until.max(1e-9)).min(1.0),
-            WeightSchedule::Anneal { from, to } => (1.0 - (done - from) / (to - from).max(1e-9)).clamp(0.0, 1.0),
-        }
+    /// The distance of a term.
+    pub(super) fn distance_of(&self, term: &TermConfig) -> Distance {
+        term.distance.unwrap_or(self.distance)
+    }
+
+    /// The standard deviation of a term's noise.
+    pub(super) fn temperature_of(&self, term: &TermConfig) -> f64 {
+        term.temperature.unwrap_or(self.temperature)
     }
 
     /// Check every range.
@@ -235,14 +247,8 @@ impl DistillConfig {
                 "keep the sum at or below 1; NLL gets the rest",
             ));
         }
-        let fraction = |value: f64| (0.0..=1.0).contains(&value);
-        let good = match self.schedule {
-            WeightSchedule::Constant => true,
-            WeightSchedule::Warmup { until } => fraction(until),
-            WeightSchedule::Anneal { from, to } => fraction(from) && fraction(to) && from < to,
-        };
         let rules = [
-            ("distill.schedule", good, "give fractions of the run between 0 and 1, from before to"),
+            ("distill.schedule", self.schedule.is_sound(), "give fractions of the run between 0 and 1, from before to"),
             ("distill.noise_batch", self.noise_batch <= crate::train::MOST_ROWS, "use 0 (the batch size) to 1048576"),
             ("distill.pool", self.pool <= 1 << 24, "use 0 (fresh samples at every step) to 16777216"),
             ("distill.skd_every", self.skd_every >= 1, "use at least 1"),
@@ -250,15 +256,11 @@ impl DistillConfig {
             ("distill.outlier", self.outlier > 0.0 && self.outlier.is_finite(), "use a finite number above 0"),
             ("distill.norm_control", self.norm_control >= 0.0 && self.norm_control.is_finite(), "use 0 or more"),
             ("distill.alignment", self.alignment != AlignmentConfig::Every(0), "use every n-th step with n at least 1"),
-            (
-                "distill.distance",
-                !matches!(self.distance, Distance::Huber { delta } if !delta.is_finite() || delta <= 0.0),
-                "use a finite delta above 0",
-            ),
+            ("distill.distance", self.distance.is_sound(), "use a finite delta above 0"),
         ];
         match rules.iter().find(|(_, good, _)| !good) {
             Some((name, _, remedy)) => Err(Error::config(*name, "out of range", *remedy)),
-            None => Ok(()),
+            None => self.terms.check(),
         }
     }
 }

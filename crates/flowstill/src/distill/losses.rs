@@ -9,14 +9,17 @@ impl Distance {
         self.of_difference(a - b)
     }
 
-    /// [`Distance::mean`] with differences within the rounding error of an inverse, `5e-4 (1 + |b|)`, counted as zero.
+    /// [`Distance::mean`] with differences within the rounding of an inverse counted as zero: within twice that of `own`, and the last digits of f32.
     ///
-    /// For the forms of SKD in which one flow undoes the other: there even a perfect student differs from its teacher by rounding, which
-    /// carries no signal.
-    pub fn mean_beyond_rounding(self, a: Tensor<4>, b: Tensor<4>) -> Tensor<1> {
-        let difference = a - b.clone();
-        let rounding = (b.without_autodiff().abs() + 1.0) * 5e-4;
-        let small = difference.clone().without_autodiff().abs().lower_equal(rounding);
+    /// For the forms of SKD in which one flow undoes the other: `a` is what came back in place of `b`, and `own` are the two for the student alone,
+    /// back and before. There even a perfect student differs from its teacher by rounding, which carries no signal; how much, only its own round
+    /// trip tells. Of a copied student `own` and (`a`, `b`) are the same, whatever it loses on the way.
+    pub fn mean_beyond_rounding(self, a: Tensor<4>, b: Tensor<4>, own: (Tensor<4>, Tensor<4>)) -> Tensor<1> {
+        let still = |state: Tensor<4>| state.without_autodiff();
+        let own = still(own.0) - still(own.1);
+        let rounding = own.abs() * 2.0 + (still(b.clone()).abs() + 1.0) * 1e-6;
+        let difference = a - b;
+        let small = still(difference.clone()).abs().lower_equal(rounding);
         self.of_difference(difference.mask_fill(small, 0.0))
     }
 
@@ -59,11 +62,17 @@ mod tests {
     }
 
     #[test]
-    fn rounding_counts_as_zero_and_more_than_rounding_does_not() {
-        let a = state([0.0, 1.0, -2.0, 5.0]);
-        let near = a.clone() + 1e-5;
-        assert_eq!(to_f64(Distance::L1.mean_beyond_rounding(near, a.clone()))[0], 0.0);
-        assert!(to_f64(Distance::L1.mean_beyond_rounding(a.clone() + 0.1, a))[0] > 0.09);
+    fn what_the_own_round_trip_loses_counts_as_zero_and_little_more() {
+        let before = state([0.0, 1.0, -2.0, 5.0]);
+        let mean = |far: f64, lost: f64| {
+            let back = before.clone() + far;
+            to_f64(Distance::L1.mean_beyond_rounding(back, before.clone(), (before.clone() + lost, before.clone())))[0]
+        };
+        assert_eq!(mean(0.1, 0.1), 0.0);
+        assert_eq!(mean(3e-7, 0.0), 0.0);
+        for (far, lost) in [(0.25, 0.1), (2e-4, 0.0), (-2e-4, 5e-5)] {
+            assert!((mean(far, lost) - far.abs()).abs() < 1e-3 * far.abs(), "{far} beyond {lost}: {}", mean(far, lost));
+        }
     }
 
     #[test]

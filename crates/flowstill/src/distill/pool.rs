@@ -29,19 +29,20 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// `rows` rows in draws of `each`.
+    /// As many rows as the settings say, in draws of `each`; and how many were left out.
     pub(super) fn new(
         teacher: &Flow,
         config: &DistillConfig,
-        rows: usize,
+        temperature: f64,
         each: usize,
         seed: u64,
     ) -> Result<(Self, usize)> {
+        let rows = config.pool;
         let rows = rows.min((MOST_VALUES / teacher.architecture().dimensions()).max(each));
         let mut dropped = 0;
         let mut draws = Vec::new();
         for index in 0..rows.div_ceil(each) {
-            let draw = draw(teacher, config, each, seed, index as u64, None)?;
+            let draw = draw(teacher, config, temperature, each, (seed, index as u64), None)?;
             dropped += each - draw.samples.dims()[0];
             draws.push(draw);
         }
@@ -61,9 +62,9 @@ impl Pool {
 pub(super) fn draw(
     teacher: &Flow,
     config: &DistillConfig,
+    temperature: f64,
     rows: usize,
-    seed: u64,
-    counter: u64,
+    (seed, counter): (u64, u64),
     context: Option<&Tensor<2>>,
 ) -> Result<Draw> {
     let device = teacher.device();
@@ -71,7 +72,7 @@ pub(super) fn draw(
     let mut noise = Noise::draw(rows, teacher.latent_events(), &mut rng, &device);
     let mut context = context.cloned();
     loop {
-        let latents = teacher.latents_from_noise(&noise, config.temperature);
+        let latents = teacher.latents_from_noise(&noise, temperature);
         let samples = teacher.inverse(&latents, context.as_ref())?.0;
         let good = rows_within(&samples, config.outlier);
         if good.len() == noise.batch() {

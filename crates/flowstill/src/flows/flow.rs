@@ -81,8 +81,20 @@ impl Flow {
     /// # Errors
     /// [`Error::Config`] or [`Error::Shape`] name the setting that does not fit.
     pub fn new(architecture: &Architecture, seed: u64, device: &Device) -> Result<Self> {
+        Self::drawn(architecture, "weights", seed, device)
+    }
+
+    /// The same for a student: its weights come from a stream of their own, so that it does not start as a part of a teacher of the same seed.
+    ///
+    /// # Errors
+    /// As [`Flow::new`].
+    pub fn student(architecture: &Architecture, seed: u64, device: &Device) -> Result<Self> {
+        Self::drawn(architecture, "weights of a student", seed, device)
+    }
+
+    fn drawn(architecture: &Architecture, purpose: &str, seed: u64, device: &Device) -> Result<Self> {
         architecture.check()?;
-        let mut rng = random::stream(seed, "weights", 0);
+        let mut rng = random::stream(seed, purpose, 0);
         let mut levels = Vec::new();
         for (index, level) in architecture.levels.iter().enumerate() {
             let steps = build_all(level, &mut rng, device)?;

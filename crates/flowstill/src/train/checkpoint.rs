@@ -42,6 +42,9 @@ pub struct State {
     pub fingerprint: String,
     /// Whether the training had ended.
     pub finished: bool,
+    /// Threads that computed it, where its bits depend on them; checkpoints of before do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
 }
 
 /// A training between two steps. Vectors join all parameters of a role in the model's order, then the objective's.
@@ -86,6 +89,18 @@ impl Checkpoint {
             vectors.push((name.clone(), Tensor::from_data(TensorData::new(values, [*length]), device)));
         }
         Ok(Self { state, vectors })
+    }
+
+    /// Refuse to go on with another number of threads than before: each sums gradients of its own, so the bits would be others.
+    pub(super) fn check_threads(&self, path: &Path, now: Option<usize>) -> Result<()> {
+        match (self.state.threads, now) {
+            (Some(before), Some(now)) if before != now && !self.state.finished => Err(Error::file(
+                path,
+                format!("was computed by {before} threads, and this call has {now}: it would go on to other bits"),
+                format!("go on with {before} (--threads {before}), or use another run folder (--out)"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn vector(&self, name: &str) -> Option<Tensor<1>> {

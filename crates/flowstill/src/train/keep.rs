@@ -50,6 +50,11 @@ impl<M: Trainable, D: Dataset<Batch = M::Batch>> Training<'_, M, D> {
         Ok(validation)
     }
 
+    /// Threads that sum gradients; elsewhere than on the CPU no bits depend on them.
+    fn threads(&self) -> Option<usize> {
+        (self.device == crate::device::cpu()).then(rayon::current_num_threads)
+    }
+
     /// Go on from a checkpoint.
     pub(super) fn resume(&mut self, path: &Path) -> Result<()> {
         let length = self.weights.dims()[0];
@@ -72,6 +77,7 @@ impl<M: Trainable, D: Dataset<Batch = M::Batch>> Training<'_, M, D> {
             checkpoint =
                 with_best(length).or_else(|error| with_best(trainable_count(&self.model)).map_err(|_| error))?;
         }
+        checkpoint.check_threads(path, self.threads())?;
         let vector = |name: &str| checkpoint.vector(name);
         self.weights = vector("weights").unwrap_or_else(|| self.weights.clone());
         let moment = |name: &str| vector(name).unwrap_or_else(|| self.weights.zeros_like());
@@ -97,6 +103,7 @@ impl<M: Trainable, D: Dataset<Batch = M::Batch>> Training<'_, M, D> {
     /// Write the checkpoint, if there is a folder for it.
     pub(super) fn save(&mut self) -> Result<()> {
         let Some(run) = self.run else { return Ok(()) };
+        self.state.threads = self.threads();
         self.state.seconds = self.elapsed();
         self.state.updates = self.optimiser.updates;
         self.state.plateau = self.schedule.plateau;

@@ -54,6 +54,36 @@ pub fn train<M: Trainable, D: Dataset<Batch = M::Batch>>(
     run: Option<&RunFolder>,
     events: &mut dyn FnMut(&Event) -> Control,
 ) -> Result<Trained<M>> {
+    run_from(model, objective, data, config, None, run, events)
+}
+
+/// The same in the folder of a training that ended with fewer steps, whose settings `earlier` are the same but for [`TrainConfig::steps`]: its
+/// last checkpoint is gone on from. Under a rate that does not depend on the number of steps, and if the earlier training ended on one of its
+/// regular validations, the result is that of a training which had so many steps from the beginning.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_further<M: Trainable, D: Dataset<Batch = M::Batch>>(
+    model: M,
+    objective: &mut dyn Objective<M>,
+    data: &TrainingData<D>,
+    config: &TrainConfig,
+    earlier: &TrainConfig,
+    run: &RunFolder,
+    events: &mut dyn FnMut(&Event) -> Control,
+) -> Result<Trained<M>> {
+    run_from(model, objective, data, config, Some(earlier), Some(run), events)
+}
+
+fn run_from<M: Trainable, D: Dataset<Batch = M::Batch>>(
+    model: M,
+    objective: &mut dyn Objective<M>,
+    data: &TrainingData<D>,
+    config: &TrainConfig,
+    earlier: Option<&TrainConfig>,
+    run: Option<&RunFolder>,
+    events: &mut dyn FnMut(&Event) -> Control,
+) -> Result<Trained<M>> {
     config.check()?;
     for (name, rows) in [("training split", &data.train), ("validation split", &data.validation)] {
         if rows.is_empty() {
@@ -64,7 +94,7 @@ pub fn train<M: Trainable, D: Dataset<Batch = M::Batch>>(
             ));
         }
     }
-    let mut training = Training::start(model, objective, data, config, run)?;
+    let mut training = Training::start(model, objective, data, config, earlier, run)?;
     let total = config.total_steps(data.train.len());
     let begun = Event::Started { step: training.state.step, total, parameters: trainable_count(&training.model) };
     if events(&begun) == Control::Stop {
@@ -143,6 +173,7 @@ impl<'a, M: Trainable, D: Dataset<Batch = M::Batch>> Training<'a, M, D> {
         objective: &'a mut dyn Objective<M>,
         data: &'a TrainingData<D>,
         config: &'a TrainConfig,
+        earlier: Option<&TrainConfig>,
         run: Option<&'a RunFolder>,
     ) -> Result<Self> {
         let device = model.device();
@@ -171,7 +202,7 @@ impl<'a, M: Trainable, D: Dataset<Batch = M::Batch>> Training<'a, M, D> {
             weights,
         };
         if let Some(path) = run.map(RunFolder::checkpoint).filter(|path| path.exists()) {
-            training.resume(&path)?;
+            training.go_on(&path, earlier)?;
         }
         if let Some(run) = run {
             run.rewind(training.state.step)?;

@@ -19,6 +19,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
     let unknown = || Fault::Broken("Jpeg data without a size".into());
     let (width, height) = headers.dimensions().ok_or_else(unknown)?;
     check_size(height, width)?;
+    // A block of 64 values takes a bit at least, so a whole file has these many; no room is made for what a cut one claims.
+    if height.saturating_mul(width) / 1024 > bytes.len() {
+        return Err(Fault::Broken(format!("Jpeg data of {} bytes for {height}x{width} pixels", bytes.len())));
+    }
     let (colour, channels) = match headers.input_colorspace().ok_or_else(unknown)? {
         ColorSpace::Luma => (ColorSpace::Luma, 1),
         _ => (ColorSpace::RGB, 3),

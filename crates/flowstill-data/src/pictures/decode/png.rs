@@ -20,8 +20,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Raster, Fault> {
     if colour == ColorType::Indexed || !matches!(depth, BitDepth::Eight | BitDepth::Sixteen) {
         return Err(Fault::Broken(format!("Png data of an unknown kind ({colour:?}, {depth:?})")));
     }
-    let too_large = || Fault::Size { height, width };
-    let mut pixels = vec![0; reader.output_buffer_size().ok_or_else(too_large)?];
+    let size = reader.output_buffer_size().ok_or(Fault::Size { height, width })?;
+    // Deflate packs at most 1,032 bytes into one: a file that claims more is cut, and no room is made for it.
+    if size / 1040 > bytes.len() {
+        return Err(Fault::Broken(format!("Png data of {} bytes for {height}x{width} pixels", bytes.len())));
+    }
+    let mut pixels = vec![0; size];
     reader.next_frame(&mut pixels).map_err(broken)?;
     if depth == BitDepth::Sixteen {
         // 65535 / 257 = 255: the nearest of 256 values.
