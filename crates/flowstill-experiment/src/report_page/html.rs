@@ -24,8 +24,9 @@ impl Html {
                 '>' => self.out.push_str("&gt;"),
                 '"' => self.out.push_str("&quot;"),
                 '\'' => self.out.push_str("&#39;"),
-                // HTML has no way to write them.
+                // HTML has no way to write the first, and the others turn round what stands beside them.
                 control if control.is_control() && !control.is_whitespace() => self.out.push('\u{fffd}'),
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => self.out.push('\u{fffd}'),
                 other => self.out.push(other),
             }
         }
@@ -117,10 +118,10 @@ mod tests {
     #[test]
     fn text_and_attributes_cannot_leave_their_place() {
         let mut html = Html::default();
-        html.leaf("b", &[("title", "\"><script>")], "</b><img src=x onerror='1'>\u{0}&amp;");
+        html.leaf("b", &[("title", "\"><script>")], "</b><img src=x onerror='1'>\u{0}\u{202e}&amp;");
         assert_eq!(
             html.finish(),
-            "<b title=\"&quot;&gt;&lt;script&gt;\">&lt;/b&gt;&lt;img src=x onerror=&#39;1&#39;&gt;\u{fffd}&amp;amp;</b>"
+            "<b title=\"&quot;&gt;&lt;script&gt;\">&lt;/b&gt;&lt;img src=x onerror=&#39;1&#39;&gt;\u{fffd}\u{fffd}&amp;amp;</b>"
         );
     }
 

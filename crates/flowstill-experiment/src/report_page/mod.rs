@@ -11,6 +11,7 @@ mod gains;
 mod html;
 mod pictures;
 mod reproduce;
+mod results;
 mod sections;
 mod table;
 mod verdict;
