@@ -35,6 +35,8 @@ pub enum Command {
     Compare(Compare),
     /// Find the student to take: likelihood against speed and size, under a budget, with data or without
     Frontier(Frontier),
+    /// Write a run down as one HTML page: verdict, tables, charts, model cards, and how to do it again
+    Report(Report),
     /// Measure a flow on data it has not seen, or against its teacher
     Evaluate(Evaluate),
     /// Write the log-density of each row of a table, or of each picture of a folder
@@ -236,6 +238,20 @@ pub struct Frontier {
     pub device: Option<Device>,
     /// The run folder [default: runs/NAME-frontier]
     #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `report`
+#[derive(Args, Debug)]
+pub struct Report {
+    /// The run folder of a training, a comparison or a frontier, or the folder of one model in it
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The page to write [default: report.html in the run folder]
+    #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Print one JSON object on standard output
     #[arg(long)]

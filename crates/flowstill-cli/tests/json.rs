@@ -55,7 +55,9 @@ fn a_comparison_gives_rows_and_a_summary_and_goes_on_where_it_was() {
     assert_eq!(value["best_by_validation"], "ilkd");
     assert!(of("wide")["differs"].as_str().unwrap().contains("hidden"));
     assert!(of("plain")["gain_over_plain_nats"].is_null());
-    for file in ["comparison.json", "comparison.md", "curves.png", "marginals.png", "gains.png", "recipe.toml"] {
+    for file in
+        ["comparison.json", "comparison.md", "curves.png", "marginals.png", "gains.png", "recipe.toml", "report.html"]
+    {
         assert!(folder.path().join("runs/tiny").join(file).metadata().unwrap().len() > 100, "{file}");
     }
     for file in ["checkpoint.safetensors", "metrics.jsonl", "flow.safetensors", "report.json", "curves.png"] {
@@ -63,6 +65,14 @@ fn a_comparison_gives_rows_and_a_summary_and_goes_on_where_it_was() {
     }
     // Again: nothing is trained or judged, and every number is the same.
     assert_eq!(object(folder.path(), &args), value);
+    // The page can be written again, elsewhere too, and says the same.
+    let told = object(folder.path(), &["report", "runs/tiny", "--out", "page.html", "--json"]);
+    assert_eq!(told["report"], "page.html");
+    let page = |path: &str| std::fs::read_to_string(folder.path().join(path)).unwrap();
+    assert_eq!(page("page.html"), page("runs/tiny/report.html"));
+    let one = succeed(folder.path(), &["report", "runs/tiny/seed-1/ilkd"]);
+    assert_eq!(one.trim_end(), Path::new("runs/tiny/seed-1/ilkd").join("report.html").to_str().unwrap());
+    assert!(common::fail(folder.path(), &["report", "."], 2).contains("expected the folder of a run"));
     // The resolved recipe is a recipe, and means the same run.
     let resolved = ["compare", "runs/tiny/recipe.toml", "--out", "runs/tiny", "--json"];
     assert_eq!(object(folder.path(), &resolved)["rows"], value["rows"]);

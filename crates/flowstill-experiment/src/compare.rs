@@ -5,6 +5,7 @@ use crate::events::Event;
 use crate::experiment::{Experiment, device, load_data};
 use crate::recipe::{ModelPlan, PLAIN, TEACHER, missing};
 use crate::report::{Comparison, Failed, Row, best_by_validation, json, pair, place, place_given, summarise};
+use crate::report_page::write_or_tell;
 use crate::run_folder::open_run;
 use crate::runner::{Runner, TrainedModel, folder};
 use crate::{Error, Events, Result, plots};
@@ -121,5 +122,6 @@ pub fn compare(experiment: &Experiment, events: &mut Events<'_>) -> Result<Compa
     write_atomically(&run.join("comparison.md"), comparison.markdown().as_bytes())?;
     let place = |role: &str, seed: u64| folder(run, seed, role);
     plots::of_comparison(run, &comparison, &data, &place, &shown, runner.events)?;
+    write_or_tell(run, runner.events);
     Ok(comparison)
 }

@@ -10,6 +10,7 @@
 //! | find the student to take under a budget, with data or from a flow file alone | [`Frontier`], [`Budget`] |
 //! | evaluate a flow on any data | [`evaluate_rows`], [`evaluate_pictures`], [`Reference`] |
 //! | measure how far a student is from its teacher | [`divergence()`] |
+//! | write a run down as one HTML page | [`write_report`] |
 //! | lay pictures of flows out on sheets | [`sheets`] |
 //! | give data by options instead of a recipe | [`Source`] |
 //! | tell people what came out | [`words`] |
@@ -52,7 +53,9 @@ mod data;
 mod evaluate;
 mod report;
 
+mod environment;
 mod plots;
+mod report_page;
 pub mod sheets;
 
 mod compare;
@@ -68,9 +71,11 @@ pub use events::{Event, Events};
 
 pub use recipe::{DataPlan, ModelPlan, Override, Plan, Recipe, Source};
 
+pub use environment::instructions;
 pub use experiment::{Experiment, device};
 pub use frontier::{Axis, Budget, Candidate, Cost, FrontModel, Frontier, FrontierConfig, FrontierReport, Timing};
 pub use report::{CommonRows, Comparison, Failed, Gain, Kind, OverSeeds, PictureSummary, Report, Row, Summary};
+pub use report_page::{REPORT, write_report};
 pub use runner::TrainedModel;
 
 pub use data::{PictureFacts, PictureOptions, PicturePlan, Prepared, RawRows, Remedy, Subset};

@@ -18,14 +18,15 @@ use std::path::Path;
 const COLUMNS: usize = 6;
 
 /// What a metrics file holds, by name.
-struct Metrics {
+pub(crate) struct Metrics {
     /// In nats: loss, validation, likelihoods.
-    nats: Vec<Series>,
+    pub nats: Vec<Series>,
     /// Distances between teacher and student, in units of their own.
-    distances: Vec<Series>,
+    pub distances: Vec<Series>,
 }
 
-fn read(path: &Path) -> Metrics {
+/// Read a `metrics.jsonl`; empty where there is none.
+pub(crate) fn read(path: &Path) -> Metrics {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -181,7 +182,7 @@ fn gains(run: &Path, comparison: &Comparison, events: &mut Events<'_>) {
 }
 
 /// The mean at the steps that all curves share.
-fn mean_curve(all: &[Vec<(f64, f64)>]) -> Option<Vec<(f64, f64)>> {
+pub(crate) fn mean_curve(all: &[Vec<(f64, f64)>]) -> Option<Vec<(f64, f64)>> {
     let first = all.first()?;
     let at = |curve: &[(f64, f64)], step: f64| curve.iter().find(|point| point.0 == step).map(|point| point.1);
     let points = first.iter().filter_map(|&(step, _)| {

@@ -66,7 +66,14 @@ fn a_search_keeps_to_the_budget_and_takes_what_is_finished() {
     });
     let chosen = report.chosen.clone().unwrap();
     assert!(best.unwrap().files.contains(&chosen) && Path::new(&chosen).exists());
-    assert!(run.path().join("frontier.png").exists() && run.path().join("frontier.json").exists());
+    for file in ["frontier.png", "frontier.json", "frontier.md"] {
+        assert!(run.path().join(file).exists(), "{file}");
+    }
+    // The page says what the report says, and the recipe beside it is a recipe.
+    let page = std::fs::read_to_string(run.path().join("report.html")).unwrap();
+    assert!(page.contains(&chosen) && report.models.iter().all(|model| page.contains(&model.role)));
+    let kept = std::fs::read_to_string(run.path().join("recipe.toml")).unwrap();
+    assert_eq!(plan(&kept, &[]).teacher, plan(TEXT, &[]).teacher);
     assert!(report.text().contains(&chosen) && report.markdown().contains("over plain"));
     // Once more: nothing is trained, and the same is chosen.
     let (again, trained) = searched(&search).unwrap();
@@ -94,6 +101,7 @@ fn a_flow_file_alone_is_searched_by_its_samples() {
         Frontier::new(plan(&text, &["compare.seeds=[5]"]), small(Budget::default()), run.path().join("search"));
     let (report, _) = searched(&search.without_data()).unwrap();
     assert!(report.without_data && report.data.starts_with("samples of "), "{}", report.data);
+    assert!(run.path().join("search/report.html").exists() && !run.path().join("search/recipe.toml").exists());
     // Its own samples are as likely under the teacher as it says they are, and a student is no better than it.
     let (teacher, students) = report.models.split_first().unwrap();
     for student in students {

@@ -21,6 +21,6 @@ pub(super) fn show(experiment: &Experiment, json: bool, quiet: bool) -> Outcome<
         return out::print_json(&comparison);
     }
     out::print(&comparison.text())?;
-    out::note(&format!("tables, curves and flows are in {}", comparison.run));
+    out::note(&format!("tables, curves, flows and report.html are in {}", comparison.run));
     Ok(())
 }

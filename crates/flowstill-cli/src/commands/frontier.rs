@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Outcome<()> {
         return out::print_json(&report);
     }
     out::print(&report.text())?;
-    out::note(&format!("table, picture and flows are in {}", report.run));
+    out::note(&format!("table, picture, flows and report.html are in {}", report.run));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod frontier;
 mod inspect;
 mod quickstart;
 mod reference;
+mod report;
 mod sample;
 mod sample_pictures;
 mod score;
@@ -56,6 +57,7 @@ pub fn run() -> Outcome<()> {
         Command::Distill(args) => distill::run(&args, cli.quiet),
         Command::Compare(args) => compare::run(&args, cli.quiet),
         Command::Frontier(args) => frontier::run(&args, cli.quiet),
+        Command::Report(args) => report::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Sample(args) => sample::run(&args),

@@ -13,14 +13,19 @@ pub struct Divergence {
     /// Samples of each flow.
     pub samples: usize,
     /// `KL(p || q)`: what is lost by coding the teacher's samples with the student; the mean of `log p - log q` over the teacher's samples.
+    #[serde(deserialize_with = "crate::report::number")]
     pub kl_teacher_student: f64,
     /// Its standard error over the samples.
+    #[serde(deserialize_with = "crate::report::number")]
     pub kl_teacher_student_standard_error: f64,
     /// `KL(q || p)` over the student's samples: large where the student puts mass that the teacher has not.
+    #[serde(deserialize_with = "crate::report::number")]
     pub kl_student_teacher: f64,
     /// Its standard error over the samples.
+    #[serde(deserialize_with = "crate::report::number")]
     pub kl_student_teacher_standard_error: f64,
     /// Effective sample size of the importance weights `p / q` over the student's samples, as a part of them: 1 for equal flows.
+    #[serde(deserialize_with = "crate::report::number")]
     pub effective_sample_size: f64,
     /// Samples of the teacher, and of the student, that are not finite or have no finite density under both; the means leave them out.
     pub not_finite: [usize; 2],

@@ -10,11 +10,12 @@ mod search;
 
 use crate::data::Prepared;
 use crate::experiment::{device, load_data};
-use crate::recipe::{ModelPlan, Plan, TEACHER, missing};
+use crate::recipe::{ModelPlan, Plan, TEACHER, missing, resolved};
+use crate::report_page::write_or_tell;
 use crate::run_folder::open_folder;
 use crate::runner::{Runner, fingerprint};
 use crate::{Error, Event, Events, Result};
-use flowstill::file;
+use flowstill::file::{self, write_atomically};
 use flowstill::model::Model;
 use flowstill::train::{Rows, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -96,7 +97,7 @@ impl Frontier {
         self
     }
 
-    /// Search, and write `frontier.json`, `frontier.md` and `frontier.png` to the run folder.
+    /// Search, and write `frontier.json`, `frontier.md`, `frontier.png`, `report.html` and, of a search on data, `recipe.toml` to the run folder.
     ///
     /// # Errors
     /// Settings out of range; a budget that no candidate keeps to, with the nearest; pictures, which are not searched yet; what data, trainings and files
@@ -139,6 +140,11 @@ impl Frontier {
         let searched = search::search(&bench, students, events)?;
         let report = finals::finals(&bench, searched, &teacher_file, self.without_data, events)?;
         report.write(&self.run, events)?;
+        // Without data the plan's are no part of it.
+        if !self.without_data {
+            write_atomically(&self.run.join("recipe.toml"), resolved(&self.plan)?.as_bytes())?;
+        }
+        write_or_tell(&self.run, events);
         Ok(report)
     }
 

@@ -18,8 +18,10 @@ use std::path::Path;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PerSeed {
     /// One value a seed.
+    #[serde(deserialize_with = "crate::report::numbers")]
     pub values: Vec<f64>,
     /// Their mean.
+    #[serde(deserialize_with = "crate::report::number")]
     pub mean: f64,
     /// Half the width of the mean's 95 % interval by Student's t; none for a single seed.
     pub half_width_95: Option<f64>,
@@ -117,6 +119,23 @@ impl FrontierReport {
     pub fn markdown(&self) -> String {
         let table = markdown_table(&self.headers(), &self.cells(), &ALIGN);
         format!("# {}\n\n{table}\n{}", printable(&self.name), self.notes())
+    }
+
+    /// Headers and cells of that table, and the lines below it.
+    pub(crate) fn table(&self) -> ([&'static str; 10], Vec<Vec<String>>, Vec<String>) {
+        (self.headers(), self.cells(), self.notes().lines().map(String::from).collect())
+    }
+
+    /// Read a `frontier.json`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is none.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::input(format!("{}: cannot read: {error}", path.display())))?;
+        serde_json::from_str(&text).map_err(|error| {
+            Error::input(format!("{}: not a frontier ({error}); run the search again", path.display()))
+        })
     }
 
     fn headers(&self) -> [&'static str; 10] {

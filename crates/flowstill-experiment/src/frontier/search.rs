@@ -188,7 +188,7 @@ fn nobody(candidates: &[Candidate]) -> Error {
 
 impl Axis {
     /// The limits by which models are told apart, for a table.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::SamplesPerSecond => "samples/s",
             Self::LogProbRowsPerSecond => "log_prob rows/s",

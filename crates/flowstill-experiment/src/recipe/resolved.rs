@@ -41,6 +41,10 @@ pub(crate) fn resolved(plan: &Plan) -> Result<String> {
     if let Some(plain) = &plan.plain {
         out.insert("student".into(), part(plain)?.into());
     }
+    if plan.teacher.is_none() && plan.plain.is_none() {
+        // Elsewhere each model's part has it.
+        out.insert("train".into(), value(&plan.train)?);
+    }
     let distill = plan.distilled.as_ref().and_then(|model| model.distill.as_ref());
     if let Some(distill) = distill.filter(|_| plan.distill_given) {
         out.insert("distill".into(), distillation(distill)?.into());

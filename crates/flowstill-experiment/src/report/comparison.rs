@@ -1,11 +1,14 @@
 //! Hold a whole comparison, and choose in it by the validation split alone.
 
-use super::{Kind, Row, Summary, table};
+use super::legend::legend;
+use super::{Kind, Row, Summary, summarise, table};
 use crate::recipe::PLAIN;
-use serde::Serialize;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A distilled student whose training diverged.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
     /// The variant's name.
     pub role: String,
@@ -38,7 +41,38 @@ pub struct Comparison {
     pub run: String,
 }
 
+/// What of a kept comparison is read back: its summary follows from its rows.
+#[derive(Deserialize)]
+struct Kept {
+    name: String,
+    data: String,
+    seeds: Vec<u64>,
+    rows: Vec<Row>,
+    best_by_validation: Option<String>,
+    #[serde(default)]
+    mmd2_bandwidth: Option<f64>,
+    #[serde(default)]
+    failed: Vec<Failed>,
+    #[serde(default)]
+    run: String,
+}
+
 impl Comparison {
+    /// Read a `comparison.json`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is none.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::input(format!("{}: cannot read: {error}", path.display())))?;
+        let kept: Kept = serde_json::from_str(&text).map_err(|error| {
+            Error::input(format!("{}: not a comparison ({error}); run the comparison again", path.display()))
+        })?;
+        let Kept { name, data, seeds, rows, best_by_validation, mmd2_bandwidth, failed, run } = kept;
+        let summary = summarise(&rows);
+        Ok(Self { name, data, seeds, rows, summary, best_by_validation, mmd2_bandwidth, failed, run })
+    }
+
     /// The table with what it means, for a terminal.
     pub fn text(&self) -> String {
         table::text(self)
@@ -47,6 +81,11 @@ impl Comparison {
     /// The same as Markdown.
     pub fn markdown(&self) -> String {
         table::markdown(self)
+    }
+
+    /// Headers and cells of that table, and the lines below it.
+    pub(crate) fn table(&self) -> (&'static [&'static str], Vec<Vec<String>>, Vec<String>) {
+        (table::headers(self), table::cells(self), legend(self))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::evaluate::{EvaluateConfig, Metrics};
 use crate::{Error, Result};
 use flowstill::file::write_atomically;
 use flowstill::model::Model;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 pub use baseline::Kind;
@@ -163,4 +163,15 @@ impl Report {
 pub(crate) fn json(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value);
     text.map(|text| text + "\n").map_err(|error| Error::run(format!("cannot write JSON: {error}")))
+}
+
+/// Read a number that JSON writes as null where it is not finite.
+pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+/// Read numbers as [`number`] does.
+pub(crate) fn numbers<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<f64>, D::Error> {
+    let values: Vec<Option<f64>> = Vec::deserialize(from)?;
+    Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }

@@ -40,7 +40,8 @@ const ALIGN: [Align; 13] = {
     all
 };
 
-fn headers(comparison: &Comparison) -> &'static [&'static str] {
+/// The columns.
+pub(super) fn headers(comparison: &Comparison) -> &'static [&'static str] {
     match comparison.summary.iter().any(|summary| summary.pictures.is_some()) {
         true => &PICTURE_HEADERS,
         false => &HEADERS,
@@ -64,7 +65,8 @@ fn heading(comparison: &Comparison) -> String {
     format!("{}: {} (seeds {seeds})", printable(&comparison.name), printable(&comparison.data))
 }
 
-fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
+/// A row for each role.
+pub(super) fn cells(comparison: &Comparison) -> Vec<Vec<String>> {
     let test_rows = comparison.rows.iter().map(|row| row.metrics.independent()).max().unwrap_or(0);
     comparison.summary.iter().map(|summary| cells_of(summary, test_rows)).collect()
 }
