@@ -72,7 +72,10 @@ impl SylvesterConfig {
             }
         };
         let layer = BijectorConfig::Sylvester(SylvesterLayerConfig { channels: columns, basis, context });
-        layer.check()?;
+        // A rank is held to the columns when the flow is built, for a recipe's settings are looked at before its table is.
+        if self.form == SylvesterForm::Householder {
+            layer.check()?;
+        }
         let step =
             || BijectorConfig::Chain { steps: self.norm.layer(columns).into_iter().chain([layer.clone()]).collect() };
         with_base(
