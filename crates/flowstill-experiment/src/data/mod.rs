@@ -218,10 +218,11 @@ impl Prepared {
         self.findings.iter().filter(|finding| finding.is_unbounded()).map(|finding| finding.column.clone()).collect()
     }
 
-    /// What is to be said where a likelihood has no bound.
+    /// What is to be said where the likelihood of a table of the user's own has no bound.
     pub fn spikes(&self) -> Option<String> {
         let names = self.unbounded();
-        (!names.is_empty()).then(|| {
+        // A named set is prepared as published, grids and all: nobody could act on it.
+        (!names.is_empty() && self.split.set == "table").then(|| {
             format!(
                 "values recur in {} ({}): likelihoods are unbounded there, for a flow can put spikes on them; `flowstill data describe` names the cure",
                 if names.len() == 1 { "a column" } else { "columns" },

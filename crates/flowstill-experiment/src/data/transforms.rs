@@ -79,7 +79,8 @@ impl Transformed {
 
     fn transform(&self, seed: u64, part: usize, rows: &mut [f64]) -> Result<()> {
         for (index, row) in rows.chunks_exact_mut(self.columns.len().max(1)).enumerate() {
-            let noise = noise(row.iter().copied().collect::<Vec<_>>().into_iter(), draw(seed, part, index));
+            let before = row.to_vec();
+            let noise = noise(before.iter().copied(), draw(seed, part, index));
             for (at, (value, (name, column))) in row.iter_mut().zip(&self.columns).enumerate() {
                 let taken = column.forward(*value, noise(at)).map_err(|why| {
                     let part = ["train", "validation", "test"][part.min(2)];
