@@ -1,7 +1,6 @@
 //! Tell why a command failed on one line, and give the exit code.
 
 use flowstill_experiment::Error;
-use std::process::ExitCode;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -27,10 +26,10 @@ impl Failure {
     }
 
     /// Tell the user, on one line, and give the exit code.
-    pub fn report(&self) -> ExitCode {
-        let Self::Told(error) = self else { return ExitCode::SUCCESS };
+    pub fn report(&self) -> u8 {
+        let Self::Told(error) = self else { return 0 };
         crate::out::error_line(&format!("error: {error}"));
-        ExitCode::from(if error.is_input() { 2 } else { 1 })
+        if error.is_input() { 2 } else { 1 }
     }
 }
 
