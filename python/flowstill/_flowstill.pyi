@@ -7,7 +7,21 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__: list[str]
+__all__ = [
+    "Comparison",
+    "Flow",
+    "Frontier",
+    "InputError",
+    "RunError",
+    "__version__",
+    "compare",
+    "divergence",
+    "evaluate",
+    "fit",
+    "frontier",
+    "run_command_line",
+]
+
 __version__: str
 
 _Path: TypeAlias = str | PathLike[str]

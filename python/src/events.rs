@@ -25,7 +25,9 @@ impl Listener {
 
     /// Take an event, and answer whether the run shall go on: not after Ctrl-C, an exception of the callable, or its answer `False`.
     pub fn event(&mut self, event: Event<'_>) -> Control {
-        let frequent = matches!(event, Event::Training { event: train::Event::Step { .. }, .. });
+        // The last one is always told.
+        let frequent =
+            matches!(event, Event::Training { event: train::Event::Step { step, total, .. }, .. } if step < total);
         if frequent && self.asked.is_some_and(|asked| asked.elapsed() < PAUSE) {
             return Control::Continue;
         }

@@ -4,6 +4,7 @@ use crate::arrays::{Wanted, array, is_f32};
 use crate::draw::is_single;
 use crate::errors::{input, raised};
 use crate::experiments;
+use crate::forked::parallel;
 use crate::inputs::free;
 use crate::settings::to_python;
 use flowstill_runtime::stored::StoredTensors;
@@ -42,7 +43,7 @@ impl Flow {
     /// A flow out of the bytes of its file; `path` is what errors call it.
     pub(crate) fn parse(bytes: Vec<u8>, path: &Path, report: Option<serde_json::Value>) -> PyResult<Self> {
         let (_, document): (_, Document) = StoredTensors::parse(&bytes, path, KIND, FORMAT_VERSION).map_err(raised)?;
-        let model = Model::from_bytes(&bytes).map_err(raised)?;
+        let model = parallel(|| Model::from_bytes(&bytes))?.map_err(raised)?;
         Ok(Self { bytes, model, document, report })
     }
 

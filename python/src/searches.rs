@@ -151,7 +151,7 @@ fn whole(flow: &Flow) -> PyResult<Model> {
     let folder = Folder::new(None)?;
     let file = folder.path().join("flow.safetensors");
     flowstill::file::write_atomically(&file, &flow.bytes).map_err(raised)?;
-    flowstill::file::load(&file, &flowstill::device::cpu()).map_err(raised)
+    parallel(|| flowstill::file::load(&file, &flowstill::device::cpu()))?.map_err(raised)
 }
 
 /// Measure a flow on rows that it has not seen: mean negative log-likelihood in nats, C2ST and MMD of `samples` draws, speed, round trip.

@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -171,6 +173,24 @@ def test_other_processes_score(flow, data, method):
     with multiprocessing.get_context(method).Pool(2) as pool:
         for found in pool.map_async(_score, [(flow, many)] * 4).get(timeout=120):
             assert np.array_equal(found, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_scores_draws_and_trains(flow, data):
+    many = np.tile(data, (4, 1))
+    expected = flow.log_prob(many)
+    child = os.fork()
+    if child == 0:
+        good = np.array_equal(flow.log_prob(many), expected) and flow.sample(20_000).shape == (20_000, 3)
+        trained = flowstill.fit(data, flow={"kind": "realnvp", "steps": 1, "hidden": [4]}, train={"steps": 3})
+        os._exit(0 if good and trained.shape == [3] else 1)
+    limit = time.monotonic() + 120
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < limit:
+        time.sleep(0.05)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)
 
 
 def test_memory_does_not_grow(flow, data):
