@@ -26,10 +26,10 @@ echo "== wheel"
 rm -rf "$CARGO_TARGET_DIR/wheels"
 "$python" -m maturin build --quiet --profile dev --locked --config "$profile" --interpreter "$python" --out "$CARGO_TARGET_DIR/wheels"
 "$python" -m pip install --quiet --force-reinstall --no-deps "$CARGO_TARGET_DIR"/wheels/flowstill-*.whl
+# All from elsewhere, so that the wheel is tested and not the folder.
 echo "== pytest"
-"$python" -m pytest -q -rs tests
+(cd tests && "$python" -m pytest -q -rs .)
 echo "== doctests"
-# From elsewhere, so that the wheel is tested and not the folder.
 (cd tests && "$python" -c 'import doctest, flowstill, sys; sys.exit(doctest.testmod(flowstill, verbose=False).failed)')
 echo "== types"
 (cd tests && "$python" -m mypy --config-file ../pyproject.toml ../examples && "$python" -m mypy.stubtest flowstill._flowstill)
