@@ -11,7 +11,7 @@ if [ -z "$python" ]; then
     python3 -m venv .venv
     python=$PWD/.venv/bin/python
     "$python" -m pip install --quiet "maturin>=1.9,<2" pytest numpy mypy
-    for peer in pandas polars; do
+    for peer in pandas polars pyarrow; do
         "$python" -m pip install --quiet "$peer" || echo "skipped: $peer does not install here"
     done
 fi

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -29,6 +30,21 @@ def test_kinds_and_layouts_give_one_answer(flow, data):
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, whole, atol=1e-3)
     assert flow.log_prob(np.empty((0, 3))).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_rows_in_c_order_are_not_copied(flow, data, kind):
+    many = np.tile(data, (20, 1)).astype(kind)
+
+    def allocated(x):
+        tracemalloc.start()
+        flow.log_prob(x)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert allocated(many) < many.nbytes / 10
+    assert allocated(np.asfortranarray(many)) >= many.nbytes
 
 
 def test_latents_go_back_and_densities_of_draws_agree(flow, data):
