@@ -2,7 +2,6 @@
 
 use flowstill_experiment::Error;
 use flowstill_experiment::words::shortened;
-use std::process::ExitCode;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -28,10 +27,10 @@ impl Failure {
     }
 
     /// Tell the user, on one line, and give the exit code.
-    pub fn report(&self) -> ExitCode {
-        let Self::Told(error) = self else { return ExitCode::SUCCESS };
+    pub fn report(&self) -> u8 {
+        let Self::Told(error) = self else { return 0 };
         crate::out::error_line(&format!("error: {}", shortened(&error.to_string())));
-        ExitCode::from(if error.is_input() { 2 } else { 1 })
+        if error.is_input() { 2 } else { 1 }
     }
 }
 

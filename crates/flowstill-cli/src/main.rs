@@ -2,20 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod args;
-mod commands;
-mod dataspec;
-mod failure;
-mod interrupt;
-mod out;
-mod progress;
-mod version;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match commands::run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    ExitCode::from(flowstill_cli::run(std::env::args_os()))
 }

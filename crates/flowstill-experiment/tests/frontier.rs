@@ -49,7 +49,7 @@ fn a_search_keeps_to_the_budget_and_takes_what_is_finished() {
     // The second rung is for the best of the first, by validation.
     let first = |one: &&flowstill_experiment::Candidate| one.rungs[0].1;
     let (kept, dropped): (Vec<_>, Vec<_>) = within.iter().partition(|one| one.rungs.len() == 2);
-    let worst_kept = kept.iter().map(|one| first(one)).fold(f64::MIN, f64::max);
+    let worst_kept = kept.iter().map(first).fold(f64::MIN, f64::max);
     assert!(!dropped.is_empty() && dropped.iter().all(|one| first(one) >= worst_kept));
     assert!(kept.iter().all(|one| [one.rungs[0].0, one.rungs[1].0] == [3, 9]));
     // The teacher, two finalists and their twins.

@@ -30,6 +30,7 @@ use flowstill::model::Model;
 use flowstill_data::DataError;
 use flowstill_experiment::words::{first_names, printable};
 use flowstill_experiment::{Experiment, Override, Recipe, class_names, device};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use toml::Value;
 
@@ -37,8 +38,8 @@ use toml::Value;
 ///
 /// # Errors
 /// What the command reports.
-pub fn run() -> Outcome<()> {
-    let cli = match Cli::try_parse() {
+pub fn run(words: impl IntoIterator<Item = OsString>) -> Outcome<()> {
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
