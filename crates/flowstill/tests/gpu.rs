@@ -4,6 +4,8 @@
 #[path = "common/mod.rs"]
 mod common;
 #[allow(dead_code)]
+#[path = "laws/sylvester.rs"]
+mod sylvester;
 #[path = "laws/table.rs"]
 mod table;
 
