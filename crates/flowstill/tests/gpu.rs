@@ -3,9 +3,9 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[allow(dead_code)]
 #[path = "laws/sylvester.rs"]
 mod sylvester;
+#[allow(dead_code)]
 #[path = "laws/table.rs"]
 mod table;
 
