@@ -175,7 +175,7 @@ fn a_flow_with_a_numeric_inverse_is_trained_by_a_recipe_draws_and_tells_its_tole
     assert!(told.contains("latents to data    numeric, within 4e-12 beside rounding\n"), "{told}");
     assert!(told.contains("sylvester, 4 steps, rank 3"), "{told}");
     assert_eq!(succeed(folder.path(), &["sample", flow, "-n", "20", "--seed", "3"]).lines().count(), 21);
-    let args = [&["train", "tiny.toml", "--set", "teacher.flow.rank=99"], &QUICK[..]].concat();
+    let args = [&["train", "tiny.toml", "--out", "runs/other", "--set", "teacher.flow.rank=99"], &QUICK[..]].concat();
     let error = fail(folder.path(), &args, 2);
     assert!(error.contains("sylvester.rank") && error.contains("use 1 to"), "{error}");
 }

@@ -115,9 +115,8 @@ impl Weights {
                 let share = matrix[here] / Config::DIAGONAL_BOUND;
                 let slope = Config::DIAGONAL_BOUND * (1.0 - share * share);
                 gradient.at(diagonal, rank)[i] += (of[here] * slope) as f32;
-                for k in here + 1..(i + 1) * rank {
-                    gradient.at(square, rank * rank)[k] += of[k] as f32;
-                }
+                let above = here + 1..(i + 1) * rank;
+                add(&mut gradient.at(square, rank * rank)[above.clone()], &narrow(of[above].to_vec()));
             }
         }
         add(gradient.at(at.vectors, config.vectors() * n), &narrow(made.pull(of_rows)));
