@@ -49,7 +49,8 @@ pub fn printable_json(text: &str) -> Cow<'_, str> {
 /// ```
 /// use flowstill_experiment::words::shortened;
 ///
-/// let long = shortened(&format!("no key `{}`; did you mean `a`?", "a".repeat(1_000_000)));
+/// let message = format!("no key `{}`; did you mean `a`?", "a".repeat(1_000_000));
+/// let long = shortened(&message);
 /// assert!(long.len() < 2100 && long.ends_with("a`; did you mean `a`?"));
 /// ```
 pub fn shortened(text: &str) -> Cow<'_, str> {

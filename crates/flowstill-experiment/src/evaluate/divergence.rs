@@ -193,7 +193,12 @@ mod tests {
             "{found:?} {reverse}"
         );
         assert!(found.kl_teacher_student_standard_error < 0.02 && found.not_finite == [0, 0]);
-        assert!((0.3..0.95).contains(&found.effective_sample_size) && found.c2st.unwrap() > 0.55);
+        // 1 / (the integral of p^2 / q), which is t / sqrt(2 a) exp(m^2 / (4 a t^4) + m^2 / (2 t^2)) a column with a = 1 - 1 / (2 t^2).
+        let (m, t) = (0.5_f64, 1.25_f64);
+        let a = 1.0 - 1.0 / (2.0 * t * t);
+        let integral = t / (2.0 * a).sqrt() * (m * m / (4.0 * a * t.powi(4)) + m * m / (2.0 * t * t)).exp();
+        assert!((found.effective_sample_size - integral.powi(-2)).abs() < 0.03, "{found:?} {}", integral.powi(-2));
+        assert!(found.c2st.unwrap() - 0.5 > 3.0 * found.c2st_standard_error.unwrap(), "{found:?}");
     }
 
     #[test]
