@@ -37,7 +37,7 @@ pub struct OwnSamples {
     pub densities_low: usize,
     /// `max |x - f^-1(f(x))|`; none when it is not finite.
     pub round_trip_error: Option<f64>,
-    /// Those that come back further off than [`ROUND_TRIP_TOLERANCE`].
+    /// Those that come back further off than a tolerance of 1e-3.
     pub round_trip_beyond: usize,
 }
 

@@ -47,7 +47,7 @@ pub struct Metrics {
     /// Rows behind it, the first ones.
     #[serde(default)]
     pub round_trip_rows: usize,
-    /// How many of them come back further off than [`ROUND_TRIP_TOLERANCE`](super::ROUND_TRIP_TOLERANCE).
+    /// How many of them come back further off than a tolerance of 1e-3.
     #[serde(default)]
     pub round_trip_beyond: usize,
     /// The worst of them, the worst first.

@@ -31,7 +31,7 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Every role, over its seeds.
     pub summary: Vec<Summary>,
-    /// The distilled student with the best validation; see [`best_by_validation`].
+    /// The distilled student with the best validation, of the plain student's own shape where there is one.
     pub best_by_validation: Option<String>,
     /// The width of the kernel behind every `mmd2`, from the test rows alone.
     pub mmd2_bandwidth: Option<f64>,
