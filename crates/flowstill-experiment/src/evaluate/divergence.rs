@@ -102,8 +102,9 @@ impl Drawn {
                 kept_context.extend_from_slice(&context[at * width..(at + 1) * width]);
             }
         }
+        // The teacher's units for both, or two flows with scales of their own would look alike.
+        let scales = &under[0].standardization;
         let under = [densities(under[0], &kept, &kept_context)?, densities(under[1], &kept, &kept_context)?];
-        let scales = &from.standardization;
         let (rows, context) = (scales.rows(&kept)?, scales.context(&kept_context)?);
         let mut out = Self { rows: Vec::new(), context: Vec::new(), densities: Vec::new(), lost: 0 };
         for (at, (&p, &q)) in under[0].iter().zip(&under[1]).enumerate() {
