@@ -194,8 +194,13 @@ impl DataConfig {
                 return wrong(field, "each column once", format!("`{}` twice", twice.1), "name it once");
             }
         }
-        let own = [("transform", !self.transform.is_empty()), ("exclude", !self.exclude.is_empty())];
-        if let Some((field, _)) = own.into_iter().find(|(_, given)| *given && self.set != SetName::Table) {
+        let table = self.set == SetName::Table;
+        // The household table is nobody's benchmark.
+        let changes = [
+            ("transform", !self.transform.is_empty(), table || self.set == SetName::Household),
+            ("exclude", !self.exclude.is_empty(), table),
+        ];
+        if let Some((field, ..)) = changes.into_iter().find(|(_, given, may)| *given && !may) {
             let remedy = "leave it out, or read the file as set = \"table\"";
             let expected = "none, as a named set is prepared as published";
             return wrong(field, expected, format!("some for set `{}`", self.set), remedy);

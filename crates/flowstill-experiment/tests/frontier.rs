@@ -47,7 +47,7 @@ fn a_search_keeps_to_the_budget_and_takes_what_is_finished() {
     assert!(!over.is_empty() && over.iter().all(|one| one.rungs.is_empty() && one.broken.len() == 1));
     assert!(within.iter().all(|one| one.broken.is_empty() && !one.rungs.is_empty()));
     // The second rung is for the best of the first, by validation.
-    let first = |one: &&flowstill_experiment::Candidate| one.rungs[0].1;
+    let first = |one: &&flowstill_experiment::Candidate| one.rungs[0].1.expect("it was trained");
     let (kept, dropped): (Vec<_>, Vec<_>) = within.iter().partition(|one| one.rungs.len() == 2);
     let worst_kept = kept.iter().map(first).fold(f64::MIN, f64::max);
     assert!(!dropped.is_empty() && dropped.iter().all(|one| first(one) >= worst_kept));

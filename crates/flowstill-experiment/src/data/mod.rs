@@ -218,13 +218,16 @@ impl Prepared {
         self.findings.iter().filter(|finding| finding.is_unbounded()).map(|finding| finding.column.clone()).collect()
     }
 
-    /// What is to be said where the likelihood of a table of the user's own has no bound.
+    /// What is to be said where the likelihood of a table has no bound.
     pub fn spikes(&self) -> Option<String> {
         let names = self.unbounded();
-        // A named set is prepared as published, grids and all: nobody could act on it.
-        (!names.is_empty() && self.split.set == "table").then(|| {
+        let cure = match self.split.set.as_str() {
+            "table" | "household" => "`flowstill data describe` names the cure",
+            _ => "the published preparation leaves them so; read the file as set = \"table\" to treat them",
+        };
+        (!names.is_empty()).then(|| {
             format!(
-                "values recur in {} ({}): likelihoods are unbounded there, for a flow can put spikes on them; `flowstill data describe` names the cure",
+                "values recur in {} ({}): likelihoods are unbounded there, for a flow can put spikes on them; {cure}",
                 if names.len() == 1 { "a column" } else { "columns" },
                 crate::words::first_names(&names, 8)
             )

@@ -9,6 +9,9 @@ use flowstill::{to_f32, train::Batch};
 use flowstill_metrics::{Bandwidth, C2stConfig, LogLikelihood, MmdConfig, c2st, median_bandwidth, mmd_unbiased};
 use std::time::{Duration, Instant};
 
+/// Rows that are looked at for values that recur: what many rows share shows in a part of them.
+const DIAGNOSED: usize = 20_000;
+
 /// Evaluate a model on rows: likelihood, samples, speed, round trip.
 ///
 /// # Errors
@@ -31,7 +34,7 @@ pub fn evaluate_rows(model: &Model, test: &Rows, config: &EvaluateConfig) -> Res
         standard_error: likelihood.standard_error,
         test_rows: likelihood.rows,
         test_rows_not_finite: likelihood.non_finite,
-        unbounded_columns: unbounded(model, test),
+        unbounded_columns: unbounded(model, test)?,
         ..Metrics::default()
     };
     let near = config.round_trip_rows.map(|most| test.head(most.max(1)));
@@ -60,11 +63,9 @@ fn spread(rows: &Rows, count: usize) -> Result<Rows> {
     Ok(Rows::with_context(values, rows.columns(), context, rows.context_columns())?)
 }
 
-/// The columns whose values recur in rows as the flow sees them; none of a named set, whose published preparation leaves some.
-fn unbounded(model: &Model, test: &Rows) -> Vec<String> {
-    if model.facts.split.as_ref().is_some_and(|split| split.set != "table") {
-        return Vec::new();
-    }
+/// The columns whose values recur in rows as the flow sees them, by a part of the rows.
+fn unbounded(model: &Model, test: &Rows) -> Result<Vec<String>> {
+    let test = spread(test, DIAGNOSED)?;
     let columns = test.columns();
     let named = model.facts.columns.len() == columns;
     let names = match named {
@@ -73,7 +74,7 @@ fn unbounded(model: &Model, test: &Rows) -> Vec<String> {
     };
     let values: Vec<f64> = test.values().iter().map(|value| f64::from(*value)).collect();
     let found = flowstill_data::diagnose(&names, &values).into_iter();
-    found.filter(flowstill_data::Finding::is_unbounded).map(|finding| finding.column).collect()
+    Ok(found.filter(flowstill_data::Finding::is_unbounded).map(|finding| finding.column).collect())
 }
 
 fn two_samples(model: &Model, test: &Rows, config: &EvaluateConfig, metrics: &mut Metrics) -> Result<()> {

@@ -1,16 +1,16 @@
 //! Train the finalists over the reported seeds, beside their untaught twins, and measure them all once.
 
+use super::Bench;
 use super::budget::{Cost, measure};
 use super::front::on_front;
 use super::report::{FrontModel, FrontierReport, PerSeed};
 use super::search::Searched;
-use super::{Bench, Candidate};
-use crate::evaluate::{EvaluateConfig, divergence};
+use crate::evaluate::divergence;
 use crate::recipe::{ModelPlan, Plan, TEACHER};
+use crate::report::Failed;
 use crate::runner::{Runner, TrainedModel};
 use crate::{Error, Event, Events, Result};
 use flowstill::model::Model;
-use std::path::Path;
 
 /// Rounds of the timings that are reported.
 const ROUNDS: usize = 5;
@@ -21,50 +21,45 @@ struct Trained {
     models: Vec<TrainedModel>,
 }
 
-/// Train, measure, and choose.
+/// Train, measure, and choose; `plan` is the one without timings, by which the teacher was evaluated.
 ///
 /// # Errors
 /// What trainings, flows and files report; a student that diverges on a seed is out, and is named.
 pub(super) fn finals(
     bench: &Bench<'_>,
+    plan: &Plan,
     searched: Searched,
-    teacher_file: &Path,
+    teacher: &TrainedModel,
     without_data: bool,
     events: &mut Events<'_>,
 ) -> Result<FrontierReport> {
     let folder = bench.run.join("final");
-    let plan =
-        Plan { evaluate: EvaluateConfig { repetitions: 0, ..bench.plan.evaluate.clone() }, ..bench.plan.clone() };
     let twins = searched.finalists.iter().flat_map(|student| [Some(student.clone()), untaught(student)]).flatten();
     let students: Vec<ModelPlan> = twins.collect();
-    let mut trained = Vec::new();
-    {
-        let mut forward = |event: Event<'_>| events(event);
-        let mut runner = Runner::new(&plan, bench.data, &folder, bench.teacher.flow.device(), &mut forward);
-        let total = students.len() * plan.seeds.len();
-        for (index, student) in students.into_iter().enumerate() {
-            let mut models = Vec::new();
-            for (round, &seed) in plan.seeds.iter().enumerate() {
-                let done = index * plan.seeds.len() + round + 1;
-                let label = format!("[final {done}/{total}] seed {seed} {}", student.role);
-                match runner.learn(&student.with_seed(seed), Some(bench.teacher), &label) {
-                    Ok(one) => models.push(one),
-                    Err(Error::Diverged(why)) => {
-                        (runner.events)(Event::Note(&format!("{label}: {why}; this student is out")));
-                        break;
-                    }
-                    Err(error) => return Err(error),
+    let (mut trained, mut failed) = (Vec::new(), Vec::new());
+    let mut forward = |event: Event<'_>| events(event);
+    let mut runner = Runner::new(plan, bench.data, &folder, bench.teacher.flow.device(), &mut forward);
+    let total = students.len() * plan.seeds.len();
+    for (index, student) in students.into_iter().enumerate() {
+        let mut models = Vec::new();
+        for (round, &seed) in plan.seeds.iter().enumerate() {
+            let done = index * plan.seeds.len() + round + 1;
+            let label = format!("[final {done}/{total}] seed {seed} {}", student.role);
+            match runner.learn(&student.with_seed(seed), Some(bench.teacher), &label) {
+                Ok(one) => models.push(one),
+                Err(Error::Diverged(error)) => {
+                    (runner.events)(Event::Note(&format!("{label}: {error}; this student is out")));
+                    failed.push(Failed { role: student.role.clone(), seed, error });
+                    break;
                 }
-            }
-            if models.len() == plan.seeds.len() {
-                trained.push(Trained { plan: student, models });
+                Err(error) => return Err(error),
             }
         }
+        if models.len() == plan.seeds.len() {
+            trained.push(Trained { plan: student, models });
+        }
     }
-    let mut forward = |event: Event<'_>| events(event);
-    let mut runner = Runner::new(&plan, bench.data, &folder, bench.teacher.flow.device(), &mut forward);
-    let teacher = runner.given(bench.teacher.clone(), teacher_file, TEACHER)?;
-    let models = laid_out(bench, &teacher, &trained)?;
+    let models = laid_out(bench, teacher, &trained)?;
     Ok(FrontierReport {
         name: plan.name.clone(),
         data: bench.data.source.clone(),
@@ -76,11 +71,12 @@ pub(super) fn finals(
         chosen: chosen(&models),
         models,
         candidates: searched.candidates,
+        failed,
         run: bench.run.display().to_string(),
     })
 }
 
-/// The same student without its lesson; none where it has none, or where what it learns is where it starts.
+/// The same student without its lesson and its inheritance; none where it has neither.
 fn untaught(student: &ModelPlan) -> Option<ModelPlan> {
     student.distill.as_ref()?;
     let role = format!("{}-plain", student.role);
@@ -120,6 +116,7 @@ fn of_teacher(teacher: &TrainedModel, cost: Cost) -> FrontModel {
         cost,
         nats: PerSeed::of(&[-row.metrics.test_nll_nats]),
         c2st: row.metrics.c2st,
+        faults: row.metrics.faults(),
         files: vec![teacher.file.display().to_string()],
         ..FrontModel::default()
     }
@@ -133,7 +130,9 @@ fn of_student(bench: &Bench<'_>, one: &Trained, cost: Cost, all: &[Trained]) -> 
         let role = format!("{}-plain", one.plan.role);
         all.iter().find(|other| other.plan.role == role)
     });
-    let gain = twin.map(|twin| {
+    let lost = |of: &Trained| of.models.iter().any(|m| m.report.row.metrics.test_rows_not_finite > 0);
+    // Means over other rows than the twin's would flatter whoever loses the hard ones.
+    let gain = twin.filter(|twin| !lost(one) && !lost(twin)).map(|twin| {
         let gains: Vec<f64> = nats(one).iter().zip(nats(twin)).map(|(taught, plain)| taught - plain).collect();
         PerSeed::of(&gains)
     });
@@ -156,6 +155,7 @@ fn of_student(bench: &Bench<'_>, one: &Trained, cost: Cost, all: &[Trained]) -> 
         kl_from_teacher: Some(PerSeed::of(&kl)),
         divergences,
         c2st: (!c2st.is_empty()).then(|| c2st.iter().sum::<f64>() / c2st.len() as f64),
+        faults: one.models.iter().flat_map(|m| m.report.row.metrics.faults()).collect(),
         files: one.models.iter().map(|m| m.file.display().to_string()).collect(),
         ..FrontModel::default()
     })
@@ -179,11 +179,4 @@ fn chosen(models: &[FrontModel]) -> Option<String> {
     let values = &best.validation_nats.as_ref()?.values;
     let seed = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))?;
     best.files.get(seed).cloned()
-}
-
-/// Those that were tried and not trained to the end, for the report's end.
-pub(super) fn left_out(candidates: &[Candidate]) -> (Vec<&Candidate>, Vec<&Candidate>) {
-    let broken = candidates.iter().filter(|candidate| !candidate.broken.is_empty()).collect();
-    let failed = candidates.iter().filter(|candidate| candidate.failed.is_some()).collect();
-    (broken, failed)
 }

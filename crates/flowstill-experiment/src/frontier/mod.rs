@@ -9,12 +9,14 @@ mod samples;
 mod search;
 
 use crate::data::Prepared;
+use crate::evaluate::EvaluateConfig;
 use crate::experiment::{device, load_data};
 use crate::recipe::{ModelPlan, Plan, TEACHER, missing, resolved};
 use crate::report_page::write_or_tell;
 use crate::run_folder::open_folder;
-use crate::runner::{Runner, fingerprint};
+use crate::runner::{Runner, TrainedModel, fingerprint};
 use crate::{Error, Event, Events, Result};
+use flowstill::burn::tensor::Device;
 use flowstill::file::{self, write_atomically};
 use flowstill::model::Model;
 use flowstill::train::{Rows, TrainConfig};
@@ -116,7 +118,6 @@ impl Frontier {
                 "frontier: expected a flow over a table, got one over pictures; compare sizes with the variants of a recipe (flowstill compare)",
             ));
         }
-        let _open = open_folder(&self.run, events)?;
         let data = match (&given, self.without_data) {
             (Some(teacher), true) => {
                 let data = samples::drawn(teacher, &self.source(), self.config.samples, self.seed())?;
@@ -130,15 +131,17 @@ impl Frontier {
             }
             (teacher, false) => load_data(&self.plan, teacher.as_ref(), events)?,
         };
-        let (teacher, teacher_file) = match given {
-            Some(model) => (model, self.plan.teacher_file.clone().unwrap_or_default()),
-            None => self.teacher(&data, device, events)?,
-        };
-        let bench = Bench { plan: &self.plan, config: &self.config, data: &data, teacher: &teacher, run: &self.run };
+        let _open = open_folder(&self.run, events)?;
+        // Everything is timed together in the end.
+        let plan =
+            Plan { evaluate: EvaluateConfig { repetitions: 0, ..self.plan.evaluate.clone() }, ..self.plan.clone() };
+        let teacher = self.teacher(&plan, given, &data, device, events)?;
+        let (config, run) = (&self.config, &self.run);
+        let bench = Bench { plan: &self.plan, config, data: &data, teacher: &teacher.model, run };
         let lesson = if self.without_data { 0.0 } else { self.config.lesson };
         let students = candidates::candidates(&self.plan, data.names.len(), &self.training(), lesson);
         let searched = search::search(&bench, students, events)?;
-        let report = finals::finals(&bench, searched, &teacher_file, self.without_data, events)?;
+        let report = finals::finals(&bench, &plan, searched, &teacher, self.without_data, events)?;
         report.write(&self.run, events)?;
         // Without data the plan's are no part of it.
         if !self.without_data {
@@ -148,18 +151,22 @@ impl Frontier {
         Ok(report)
     }
 
-    /// The recipe's teacher, trained with the first seed.
+    /// The teacher from its file, or the recipe's, trained with the first seed; evaluated once.
     fn teacher(
         &self,
+        plan: &Plan,
+        given: Option<Model>,
         data: &Prepared,
-        device: flowstill::burn::tensor::Device,
+        device: Device,
         events: &mut Events<'_>,
-    ) -> Result<(Model, PathBuf)> {
-        let plan = self.plan.teacher.as_ref().ok_or_else(|| missing(&self.plan.name, TEACHER))?;
+    ) -> Result<TrainedModel> {
         let mut forward = |event: Event<'_>| events(event);
-        let mut runner = Runner::new(&self.plan, data, &self.run, device, &mut forward);
-        let trained = runner.learn(&plan.with_seed(self.seed()), None, TEACHER)?;
-        Ok((trained.model, trained.file))
+        let mut runner = Runner::new(plan, data, &self.run, device, &mut forward);
+        match (given, &plan.teacher) {
+            (Some(model), _) => runner.given(model, plan.teacher_file.as_deref().unwrap_or(Path::new("")), TEACHER),
+            (None, Some(teacher)) => runner.learn(&teacher.with_seed(self.seed()), None, TEACHER),
+            (None, None) => Err(missing(&plan.name, TEACHER)),
+        }
     }
 
     fn seed(&self) -> u64 {

@@ -1,10 +1,9 @@
 //! Keep what a search found, as JSON, as a table, and as a picture.
 
-use super::finals::left_out;
 use super::{Axis, Budget, Candidate, Cost, FrontierConfig};
 use crate::evaluate::Divergence;
 use crate::recipe::TEACHER;
-use crate::report::json;
+use crate::report::{Failed, json};
 use crate::words::{printable, thousands};
 use crate::{Error, Event, Events, Result};
 use flowstill::distill::DistillConfig;
@@ -59,7 +58,7 @@ pub struct FrontModel {
     pub nats: PerSeed,
     /// Log-likelihood of the validation rows, by which the student was chosen.
     pub validation_nats: Option<PerSeed>,
-    /// How much more likely than its plain twin's the test rows are, paired by seed.
+    /// How much more likely than its plain twin's the test rows are, paired by seed; none where one of the two has no density for a row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gain_over_plain: Option<PerSeed>,
     /// `KL(teacher || student)` in nats.
@@ -68,6 +67,9 @@ pub struct FrontModel {
     pub divergences: Vec<Divergence>,
     /// Accuracy of a classifier between samples and test rows.
     pub c2st: Option<f64>,
+    /// What is wrong with its figures, a line each, over the seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
     /// Whether no other model is better in likelihood and speed.
     pub on_front: bool,
     /// The limits that it breaks.
@@ -99,6 +101,9 @@ pub struct FrontierReport {
     pub models: Vec<FrontModel>,
     /// All that were tried.
     pub candidates: Vec<Candidate>,
+    /// Finalists, and twins, whose training diverged on a seed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
     /// The run folder.
     pub run: String,
 }
@@ -110,6 +115,21 @@ const ALIGN: [Align; 10] = {
 };
 
 impl FrontierReport {
+    /// The student whose file was chosen.
+    pub fn chosen_model(&self) -> Option<&FrontModel> {
+        let file = self.chosen.as_ref()?;
+        self.models.iter().find(|model| model.files.contains(file))
+    }
+
+    /// Whether the teacher keeps to the budget, and is at least as likely and as good on the axis as `model`: then nothing is won by it.
+    pub fn teacher_beats(&self, model: &FrontModel) -> bool {
+        let value = |model: &FrontModel| self.axis.value(&model.cost);
+        self.models
+            .iter()
+            .filter(|other| other.role == TEACHER && other.broken.is_empty())
+            .any(|teacher| teacher.nats.mean >= model.nats.mean && value(teacher) >= value(model))
+    }
+
     /// The table with what it means, for a terminal.
     pub fn text(&self) -> String {
         text_table(&self.headers(), &self.cells(), &ALIGN) + "\n" + &self.notes()
@@ -170,7 +190,7 @@ impl FrontierReport {
                 format!("{}{}", gain.text(3), if open { " ?" } else { "" })
             });
             vec![
-                model.role.clone(),
+                format!("{}{}", model.role, if model.faults.is_empty() { "" } else { " !" }),
                 match (model.broken.is_empty(), model.on_front) {
                     (false, _) => "over budget".into(),
                     (true, true) => "*".into(),
@@ -202,17 +222,23 @@ impl FrontierReport {
         if self.without_data {
             lines.push("No data were given: the students learned from the teacher's samples, and are measured on others of them.".into());
         }
-        let (broken, failed) = left_out(&self.candidates);
-        if !broken.is_empty() {
-            let names: Vec<&str> = broken.iter().map(|candidate| candidate.role.as_str()).collect();
-            lines.push(format!("Over the budget before training: {}.", names.join(", ")));
+        let over: Vec<&str> =
+            self.candidates.iter().filter(|one| !one.broken.is_empty()).map(|one| one.role.as_str()).collect();
+        if !over.is_empty() {
+            lines.push(format!("Over the budget before training: {}.", over.join(", ")));
         }
-        for candidate in failed {
-            lines.push(format!("{}: {}", candidate.role, printable(candidate.failed.as_deref().unwrap_or_default())));
-        }
-        lines.push(match &self.chosen {
-            Some(file) => format!("The student to take: {}", printable(file)),
-            None => "No student keeps to the budget when measured in the end; loosen it.".into(),
+        let tried = self.candidates.iter().filter_map(|one| Some((one.role.clone(), one.failed.as_ref()?)));
+        let last = self.failed.iter().map(|one| (format!("{} (seed {})", one.role, one.seed), &one.error));
+        lines.extend(tried.chain(last).map(|(who, why)| format!("{who}: {}", printable(why))));
+        let faulty = self.models.iter().flat_map(|model| model.faults.iter().map(|fault| (&model.role, fault)));
+        lines.extend(faulty.map(|(role, fault)| format!("! {role}: {fault}")));
+        lines.push(match (&self.chosen, self.chosen_model()) {
+            (Some(file), Some(model)) if self.teacher_beats(model) => format!(
+                "No student pays here: the teacher keeps to the budget, and is likelier and no slower than the best student, {}",
+                printable(file)
+            ),
+            (Some(file), _) => format!("The student to take: {}", printable(file)),
+            (None, _) => "No student keeps to the budget when measured in the end; loosen it.".into(),
         });
         lines.join("\n") + "\n"
     }

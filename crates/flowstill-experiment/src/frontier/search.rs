@@ -31,8 +31,8 @@ pub struct Candidate {
     pub cost: Cost,
     /// The limits of the budget that it breaks, in words; it is not trained then.
     pub broken: Vec<String>,
-    /// Steps and lowest negative log-likelihood on the validation rows (nats, standardised data) of each rung that it was in.
-    pub rungs: Vec<(u64, f64)>,
+    /// Steps and lowest negative log-likelihood on the validation rows (nats, standardised data; none where it diverged) of each rung that it was in.
+    pub rungs: Vec<(u64, Option<f64>)>,
     /// Why it could not be built or trained, if it could not.
     pub failed: Option<String>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Searched {
     pub finalists: Vec<ModelPlan>,
 }
 
-/// `search.json`: the timings that chose, kept so that a resumed search chooses the same.
+/// `search.json`: the timings before the first rung, kept so that a resumed search chooses the same; all else follows from the models' folders.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     identity: String,
@@ -68,20 +68,18 @@ pub(super) fn search(bench: &Bench<'_>, students: Vec<ModelPlan>, events: &mut E
                 path.display()
             )));
         }
-        None => timed(bench, &students, events)?,
+        None => {
+            let kept = Kept { identity, candidates: timed(bench, &students, events)? };
+            write_atomically(&path, json(&kept)?.as_bytes())?;
+            kept.candidates
+        }
     };
-    let keep = |candidates: &[Candidate]| -> Result<()> {
-        let kept = Kept { identity: identity.clone(), candidates: candidates.to_vec() };
-        Ok(write_atomically(&path, json(&kept)?.as_bytes())?)
-    };
-    keep(&candidates)?;
     let mut left: Vec<usize> = (0..students.len())
         .filter(|at| candidates[*at].broken.is_empty() && candidates[*at].failed.is_none())
         .collect();
     if left.is_empty() {
         return Err(nobody(&candidates));
     }
-    candidates.iter_mut().for_each(|candidate| candidate.rungs.clear());
     // Its test split is its validation split: the search cannot see the true one.
     let data = blind(bench.data);
     let plan = Plan {
@@ -102,21 +100,20 @@ pub(super) fn search(bench: &Bench<'_>, students: Vec<ModelPlan>, events: &mut E
             let label = format!("[rung {}/{rungs}, {}/{count}] {}", rung + 1, done + 1, student.role);
             let candidate = &mut candidates[at];
             let loss = match runner.learn(&student, Some(bench.teacher), &label) {
-                Ok(trained) => trained.report.row.validation_nll.unwrap_or(f64::NAN),
+                Ok(trained) => trained.report.row.validation_nll.filter(|loss| loss.is_finite()),
                 Err(Error::Diverged(why)) => {
                     (runner.events)(Event::Note(&format!("{label}: {why}")));
                     candidate.failed = Some(why);
-                    f64::NAN
+                    None
                 }
                 Err(error) => return Err(error),
             };
             candidate.rungs.push((student.train.steps, loss));
-            points.push((loss, axis.value(&candidate.cost)));
+            points.push((loss.unwrap_or(f64::NAN), axis.value(&candidate.cost)));
         }
         let last = rung + 1 == rungs;
         let wanted = if last { bench.config.finalists } else { count.div_ceil(FACTOR).max(bench.config.finalists) };
         left = ranked(&points, single).into_iter().take(wanted).map(|rank| left[rank]).collect();
-        keep(&candidates)?;
         if left.is_empty() {
             return Err(Error::Diverged(format!(
                 "rung {}: no student could be trained; lower train.optimiser.rate",

@@ -92,7 +92,7 @@ impl Row {
             _ => {
                 let spikes = match &metrics.unbounded_columns[..] {
                     [] => String::new(),
-                    names => format!(" (unbounded: values recur in {})", crate::words::first_names(names, 8)),
+                    names => format!(" (unbounded: {})", crate::words::first_names(names, 8)),
                 };
                 format!(
                     "test log-likelihood {:.4} ± {:.4} nats{spikes}",

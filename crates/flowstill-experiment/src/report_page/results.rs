@@ -96,7 +96,7 @@ fn candidate(one: &Candidate) -> Vec<String> {
         one.cost.parameters.to_string(),
         thousands(one.cost.samples_per_second.median),
         one.rungs.len().to_string(),
-        last.map_or_else(|| "-".into(), |(_, nll)| decimal(-nll, 4)),
+        last.and_then(|(_, nll)| *nll).map_or_else(|| "-".into(), |nll| decimal(-nll, 4)),
         outcome,
     ]
 }

@@ -147,12 +147,6 @@ fn levels(comparison: &Comparison, best: Option<&str>) -> Option<String> {
     (!said.is_empty()).then(|| format!("On the test split, mean over seeds: {}.", said.join("; ")))
 }
 
-/// The model whose file a search chose.
-pub(super) fn chosen(report: &FrontierReport) -> Option<&FrontModel> {
-    let file = report.chosen.as_ref()?;
-    report.models.iter().find(|model| model.files.contains(file))
-}
-
 /// The gain of a search's student over its untaught twin.
 pub(super) fn gain_over_twin(model: &FrontModel) -> Option<GainRow> {
     let gain = model.gain_over_plain.as_ref()?;
@@ -167,14 +161,11 @@ pub(super) fn gain_over_twin(model: &FrontModel) -> Option<GainRow> {
 
 fn of_frontier(report: &FrontierReport) -> Verdict {
     let teacher = report.models.iter().find(|model| model.role == TEACHER);
-    let Some(model) = chosen(report) else {
+    let Some(model) = report.chosen_model() else {
         let said = "No student is put forward: none keeps to the budget when measured in the end.";
         return Verdict { lines: vec![said.into()], doubts: failed(report) };
     };
     let value = |model: &FrontModel| report.axis.value(&model.cost);
-    let beaten = teacher.filter(|teacher| {
-        teacher.broken.is_empty() && teacher.nats.mean >= model.nats.mean && value(teacher) >= value(model)
-    });
     let place = teacher.map(|teacher| {
         format!(
             "{:+.3} nats a row from the teacher ({:.3} against {:.3}), at {:.2} times its {}",
@@ -186,12 +177,12 @@ fn of_frontier(report: &FrontierReport) -> Verdict {
         )
     });
     let place = place.unwrap_or_else(|| format!("{:.3} nats a row", model.nats.mean));
-    let mut lines = vec![match beaten {
-        Some(_) => format!(
+    let mut lines = vec![match report.teacher_beats(model) {
+        true => format!(
             "No student pays here: the teacher is likelier and no slower than {}, the best by validation within the budget: {place}.",
             model.role
         ),
-        None => format!("Take {} ({}): {place}.", model.role, model.model),
+        false => format!("Take {} ({}): {place}.", model.role, model.model),
     }];
     lines.push(match (gain_over_twin(model), &model.lesson) {
         (Some(gain), _) => {
@@ -232,5 +223,7 @@ fn times(axis: Axis, along: f64) -> f64 {
 
 fn failed(report: &FrontierReport) -> Vec<String> {
     let why = |one: &crate::frontier::Candidate| one.failed.as_ref().map(|why| format!("{}: {why}.", one.role));
-    report.candidates.iter().filter_map(why).collect()
+    let last = report.failed.iter().map(|one| format!("{} (seed {}): {}.", one.role, one.seed, one.error));
+    let faults = report.models.iter().flat_map(|one| one.faults.iter().map(|fault| format!("{}: {fault}.", one.role)));
+    report.candidates.iter().filter_map(why).chain(last).chain(faults).collect()
 }
