@@ -31,7 +31,7 @@ exclude = ["site"]
 
 [data.transform]
 zeros = "spread"
-count = "dequantise"
+count = ["dequantise", "logit"]
 angle = "circle"
 wait = [{ kind = "log", offset = 0.01 }, "yeo_johnson"]
 
@@ -98,8 +98,8 @@ fn cured_columns_are_scored_drawn_and_evaluated_in_their_own_units() {
     for line in drawn.lines().skip(1) {
         let row: Vec<f64> = line.split(',').map(|field| field.parse().unwrap()).collect();
         zeros += usize::from(row[1] == 0.0);
-        assert_eq!(row[2], row[2].round(), "{line}");
-        assert!((-7.0..=13.0).contains(&row[3]) && row[4] > -0.01, "{line}");
+        assert!(row[2] == row[2].round() && (2.0..=8.0).contains(&row[2]), "{line}");
+        assert!((0.0..=std::f64::consts::TAU).contains(&row[3]) && row[4] > -0.01, "{line}");
     }
     assert!((50..400).contains(&zeros), "{zeros}");
     // The raw table is scored as it is, and the split of a set is brought to the flow's units by the flow itself.
@@ -114,7 +114,7 @@ fn cured_columns_are_scored_drawn_and_evaluated_in_their_own_units() {
     assert!(scores.len() == 2000 && (mean - split).abs() < 0.5, "{mean} {split}");
     let inspected = succeed(folder.path(), &["inspect", flow]);
     assert!(
-        inspected.contains("zeros: spread; count: dequantise; angle: circle; wait: log, then yeo_johnson"),
+        inspected.contains("zeros: spread; count: dequantise, then logit; angle: circle; wait: log, then yeo_johnson"),
         "{inspected}"
     );
 }

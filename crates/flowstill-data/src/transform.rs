@@ -23,7 +23,7 @@ pub enum StepKind {
     YeoJohnson,
     /// Ranks to normal scores, by straight lines between quantiles of the train rows. Takes `knots`; default 128.
     RankNormal,
-    /// An angle. Takes `period`, found from the train rows by default.
+    /// An angle. Takes `period` and `low`, where the turn of samples begins; both found from the train rows by default.
     Circle,
     /// Values beyond `low` and `high` count as these, both of which it takes.
     Clip,
@@ -47,7 +47,7 @@ pub struct TransformStep {
     /// `log`: added before the logarithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<f64>,
-    /// `logit`, `clip`: the lower limit.
+    /// `logit`, `clip`: the lower limit; `circle`: where a turn begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
     /// `logit`, `clip`: the upper limit.
@@ -79,7 +79,7 @@ impl TransformStep {
             ("origin", self.origin.is_some(), &[Dequantise]),
             ("atoms", self.atoms.is_some(), &[Spread]),
             ("offset", self.offset.is_some(), &[Log]),
-            ("low", self.low.is_some(), &[Logit, Clip]),
+            ("low", self.low.is_some(), &[Logit, Clip, Circle]),
             ("high", self.high.is_some(), &[Logit, Clip]),
             ("lambda", self.lambda.is_some(), &[YeoJohnson]),
             ("knots", self.knots.is_some(), &[RankNormal]),

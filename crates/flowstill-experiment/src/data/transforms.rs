@@ -41,7 +41,7 @@ impl Transformed {
             let mut own: Vec<f64> = train.iter().skip(at).step_by(width).copied().collect();
             let mut made = ColumnTransform::default();
             for step in wanted {
-                let fitted = fit(name, step, &own)?;
+                let fitted = fit(name, step, made.steps.last(), &own)?;
                 let told = |problem: String| unfit(name, "a transform that can be done", &problem, "mend its settings");
                 for (row, value) in own.iter_mut().enumerate() {
                     // What comes next is fitted to what this leaves.
@@ -108,8 +108,8 @@ fn unfit(column: &str, expected: &str, got: &str, remedy: &str) -> DataError {
     }
 }
 
-/// One step, with what the recipe leaves open found from the train rows.
-fn fit(name: &str, wanted: &TransformStep, train: &[f64]) -> Result<Step> {
+/// One step after another, with what the recipe leaves open found from the train rows.
+fn fit(name: &str, wanted: &TransformStep, before: Option<&Step>, train: &[f64]) -> Result<Step> {
     let found = || diagnose(&[name.to_string()], train).into_iter().map(|finding| finding.found);
     let (lowest, highest) = train.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
     Ok(match wanted.kind {
@@ -157,10 +157,17 @@ fn fit(name: &str, wanted: &TransformStep, train: &[f64]) -> Result<Step> {
         }
         StepKind::Log => Step::Log { offset: wanted.offset.unwrap_or(0.0) },
         StepKind::Logit => {
-            let limits = found().find_map(|found| match found {
-                Trait::Bounded { low, high } => Some((low, high)),
-                _ => None,
-            });
+            let limits = match before {
+                // The rooms of the lowest and of the highest value, so that samples are values that were seen.
+                Some(Step::Dequantise { step, origin }) => Some((
+                    Some(origin + ((lowest - origin) / step).floor() * step),
+                    Some(origin + ((highest - origin) / step).ceil() * step),
+                )),
+                _ => found().find_map(|found| match found {
+                    Trait::Bounded { low, high } => Some((low, high)),
+                    _ => None,
+                }),
+            };
             let (low, high) = limits.unwrap_or_default();
             // Without a limit that rows crowd at, a little room beyond the outermost.
             let room = 1e-3 * (highest - lowest);
@@ -173,10 +180,12 @@ fn fit(name: &str, wanted: &TransformStep, train: &[f64]) -> Result<Step> {
         StepKind::RankNormal => Step::rank_normal(train, wanted.knots.unwrap_or(128).min(4096)),
         StepKind::Circle => {
             let turn = found().find_map(|found| match found {
-                Trait::Circle { period, .. } => Some(period),
+                Trait::Circle { low, period } => Some((low, period)),
                 _ => None,
             });
-            let Some(period) = wanted.period.or(turn).filter(|period| period.is_finite() && *period > 0.0) else {
+            let Some(period) =
+                wanted.period.or(turn.map(|turn| turn.1)).filter(|period| period.is_finite() && *period > 0.0)
+            else {
                 return Err(unfit(
                     name,
                     "an angle",
@@ -184,7 +193,7 @@ fn fit(name: &str, wanted: &TransformStep, train: &[f64]) -> Result<Step> {
                     "give it: { kind = \"circle\", period = 360 }",
                 ));
             };
-            Step::circle(train, period)
+            Step::circle(train, period, wanted.low.or(turn.map(|turn| turn.0)))
         }
         StepKind::Clip => match (wanted.low, wanted.high) {
             (Some(low), Some(high)) => Step::Clip { low, high },

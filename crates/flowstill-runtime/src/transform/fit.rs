@@ -65,8 +65,14 @@ impl Step {
         Self::RankNormal { knots }
     }
 
-    /// The turn begins where the widest gap between train rows ends, so that few rows lie where it is cut.
-    pub fn circle(train: &[f64], period: f64) -> Self {
+    /// The turn is cut in the widest gap between train rows, so that few rows lie there. `start` is where the data's own turn begins; without it 0, or half a turn below 0,
+    /// where the rows fit, or else the lowest row.
+    pub fn circle(train: &[f64], period: f64, start: Option<f64>) -> Self {
+        let (lowest, highest) =
+            train.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
+        let fits = |start: &f64| lowest >= *start && highest <= start + period;
+        let usual = [0.0, -period / 2.0].into_iter().find(fits);
+        let start = start.or(usual).unwrap_or(if lowest.is_finite() { lowest } else { 0.0 });
         let sorted = ordered(train.iter().map(|x| x.rem_euclid(period)));
         let mut widest = (0.0, 0.0);
         for (at, x) in sorted.iter().enumerate() {
@@ -75,7 +81,7 @@ impl Step {
                 widest = (x - before, (x + before) / 2.0);
             }
         }
-        Self::Circle { low: widest.1, period }
+        Self::Circle { low: widest.1, period, start }
     }
 }
 

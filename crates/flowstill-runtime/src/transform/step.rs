@@ -48,10 +48,12 @@ pub enum Step {
     },
     /// An angle, brought to the turn that begins at `low`, and so are samples.
     Circle {
-        /// Where the turn begins.
+        /// Where the turn is cut open for the flow.
         low: f64,
         /// A whole turn, above 0.
         period: f64,
+        /// Where the data's own turn begins: samples lie from there on.
+        start: f64,
     },
     /// Values beyond the limits count as the limits.
     Clip {
@@ -122,7 +124,9 @@ impl Step {
                     && ascending(&mut knots.iter().map(|knot| knot[1])),
                 "rank_normal: expected at least two ascending knots",
             ),
-            Self::Circle { low, period } => (low.is_finite() && positive(*period), "circle: expected a period above 0"),
+            Self::Circle { low, period, start } => {
+                (low.is_finite() && start.is_finite() && positive(*period), "circle: expected a period above 0")
+            }
             Self::Clip { low, high } => (rising(*low, *high), "clip: expected low below high"),
         };
         if fine { Ok(()) } else { Err(wanted.into()) }
@@ -159,7 +163,7 @@ impl Step {
                 let [[x0, z0], [x1, z1]] = piece(knots, x, 0);
                 z0 + (x - x0) * ((z1 - z0) / (x1 - x0))
             }
-            Self::Circle { low, period } => low + (x - low).rem_euclid(*period),
+            Self::Circle { low, period, .. } => low + (x - low).rem_euclid(*period),
             Self::Clip { low, high } => x.clamp(*low, *high),
         })
     }
@@ -187,7 +191,7 @@ impl Step {
                 let [[x0, z0], [x1, z1]] = piece(knots, y, 1);
                 x0 + (y - z0) * ((x1 - x0) / (z1 - z0))
             }
-            Self::Circle { low, period } => low + (y - low).rem_euclid(*period),
+            Self::Circle { period, start, .. } => start + (y - start).rem_euclid(*period),
             Self::Clip { low, high } => y.clamp(*low, *high),
         }
     }

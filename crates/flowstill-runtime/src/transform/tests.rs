@@ -25,7 +25,7 @@ fn smooth() -> Vec<(ColumnTransform, [f64; 3])> {
         (one(Step::YeoJohnson { lambda: 2.0, center: 0.0, scale: 1.0 }), [-4.0, 0.5, 9.0]),
         (one(Step::yeo_johnson(&waits, None)), [0.01, 0.7, 5.0]),
         (one(Step::rank_normal(&waits, 64)), [-1.0, 0.7123, 50.0]),
-        (one(Step::Circle { low: 0.5, period: 4.0 }), [0.6, 2.0, 4.4]),
+        (one(Step::Circle { low: 0.5, period: 4.0, start: 0.0 }), [0.4, 2.0, 3.9]),
         (one(Step::Clip { low: -5.0, high: 5.0 }), [-4.0, 0.0, 4.0]),
         (chain, [0.01, 0.7, 5.0]),
     ]
@@ -118,11 +118,18 @@ fn grids_and_shared_values_come_back_whatever_the_noise() {
 
 #[test]
 fn angles_and_limits_hold_wherever_a_sample_lies() {
-    let circle = one(Step::circle(&even(500).iter().map(|u| 5.0 * u + 1.0).collect::<Vec<_>>(), 6.0));
-    let Step::Circle { low, .. } = circle.steps[0] else { panic!("{circle:?}") };
+    let circle = one(Step::circle(&even(500).iter().map(|u| 5.0 * u + 1.0).collect::<Vec<_>>(), 6.0, None));
+    let Step::Circle { low, start, .. } = circle.steps[0] else { panic!("{circle:?}") };
     // The gap lies from 6 to 7, which is 0 to 1.
-    assert!((low - 0.5).abs() < 0.05, "{low}");
-    for (given, made) in [(one(Step::Logit { low: 0.0, high: 1.0 }), [0.0, 1.0]), (circle, [low, low + 6.0])] {
+    assert!((low - 0.5).abs() < 0.05 && start == 0.0, "{low} {start}");
+    let half: Vec<f64> = even(500).iter().map(|u| 6.0 * u - 3.0).collect();
+    for (begins, expected) in [(None, -3.0), (Some(30.0), 30.0)] {
+        let turned = one(Step::circle(&half, 6.0, begins));
+        // Samples come back to the data's own turn, wherever it was cut.
+        let (y, _) = turned.forward(-2.9, 0.0).unwrap();
+        assert!((turned.inverse(y).0 - (-2.9_f64 - expected).rem_euclid(6.0) - expected).abs() < 1e-9, "{turned:?}");
+    }
+    for (given, made) in [(one(Step::Logit { low: 0.0, high: 1.0 }), [0.0, 1.0]), (circle, [0.0, 6.0])] {
         for y in [-1e6, -30.0, 0.0, 30.0, 1e6] {
             let (x, _) = given.inverse(y);
             assert!((made[0]..=made[1]).contains(&x), "{given:?} {y} {x}");
@@ -165,7 +172,7 @@ fn senseless_steps_are_refused() {
         Step::Logit { low: 1.0, high: 0.0 },
         Step::YeoJohnson { lambda: 2.5, center: 0.0, scale: 1.0 },
         Step::RankNormal { knots: vec![[0.0, 0.0]] },
-        Step::Circle { low: 0.0, period: f64::NAN },
+        Step::Circle { low: 0.0, period: f64::NAN, start: 0.0 },
     ] {
         assert!(ColumnTransform { steps: vec![step.clone()] }.check().is_err(), "{step:?}");
     }
