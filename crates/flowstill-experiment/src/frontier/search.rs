@@ -78,7 +78,7 @@ pub(super) fn search(bench: &Bench<'_>, students: Vec<ModelPlan>, events: &mut E
         .filter(|at| candidates[*at].broken.is_empty() && candidates[*at].failed.is_none())
         .collect();
     if left.is_empty() {
-        return Err(nobody(&candidates));
+        return Err(nobody(&candidates, bench.config.budget.axis()));
     }
     // Its test split is its validation split: the search cannot see the true one.
     let data = blind(bench.data);
@@ -171,8 +171,12 @@ fn blind(data: &Prepared) -> Prepared {
 }
 
 /// Say how near the budget the nearest candidate comes.
-fn nobody(candidates: &[Candidate]) -> Error {
-    let nearest = candidates.iter().filter(|c| c.failed.is_none()).min_by_key(|c| c.broken.len());
+fn nobody(candidates: &[Candidate], axis: Axis) -> Error {
+    let built = candidates.iter().filter(|candidate| candidate.failed.is_none());
+    let nearest = built.min_by(|a, b| {
+        let along = |candidate: &Candidate| axis.value(&candidate.cost);
+        a.broken.len().cmp(&b.broken.len()).then(along(b).total_cmp(&along(a)))
+    });
     let told = match nearest {
         Some(candidate) => format!("{} comes nearest: {}", candidate.role, candidate.broken.join("; ")),
         None => {
